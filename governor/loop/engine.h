@@ -12,8 +12,12 @@
 /* The target registry and the pipeline: observe -> decide -> guard -> act -> audit, once per tick and target. Reads no
  * clock and opens nothing: time and samples are handed in, so the simulation and replay run this very code. */
 
-#define MG_MAX_PENDING 8     /* commands sent to one target and not yet answered */
+#define MG_MAX_PENDING 16    /* commands sent to one target and not yet answered */
 #define MG_ID_MAX      20
+#define MG_VERY_STALE_NS  (300 * MG_NS_PER_S) /* inputs unknown for this long: what the rule set is restored */
+#define MG_PENDING_NS     (60 * MG_NS_PER_S)  /* a command not answered for this long is lost */
+#define MG_RERECORD_NS    (600 * MG_NS_PER_S) /* the same want again is recorded this often */
+#define MG_QUIET_CPU      0.05                /* of a core: below, and not growing, a process is quiet */
 
 struct mg_target_rule {
 	const struct mg_rule *rule;
@@ -21,14 +25,27 @@ struct mg_target_rule {
 	struct mg_decision last;                    /* of the newest tick, after the guards */
 	char guard_why[MG_MAX_WANT][MG_MAX_GUARDS][MG_WHY_MAX];
 	uint64_t decided_at_ns;
+	uint64_t unknown_since_ns;                  /* 0: its inputs are known */
+	uint32_t set_knobs;                         /* bit per knob this rule set and did not restore */
 	bool was_holding;
+	struct mg_want recorded;                    /* the newest want in the audit: the same again is recorded rarely */
+	uint64_t recorded_ns;
+};
+
+/* Targets whose cgroup is the same one (dev, ino): they share its limit. */
+struct mg_share {
+	struct mg_share *next;
+	uint64_t dev, ino;
+	unsigned n;
+	double live_bytes, rss_bytes, usage_bytes;  /* of this tick */
 };
 
 struct mg_pending {
 	uint64_t seq, sent_ns, record_seq;
 	struct mg_want want;
-	double resident_before, expected_bytes;
-	bool used;
+	double expected_bytes;
+	uint8_t rule;
+	bool used, dry;
 };
 
 struct mg_target_stats {
@@ -45,6 +62,7 @@ struct mg_target {
 	char exe[256], cmdline[256], runtime[32], allocator[48], libc[32], scope[16];
 	struct { char key[64], value[128]; } label[MG_MAX_LABELS]; uint8_t n_labels;
 	uid_t uid; gid_t gid; pid_t pid;            /* pid 0: unknown */
+	int pidfd;                                  /* -1: none; tells how the process ended */
 	uint64_t page_size;
 	struct mg_peer *peer;                       /* NULL in the simulation */
 	const struct mg_act_ops *act;               /* by mode: shim or null */
@@ -57,16 +75,20 @@ struct mg_target {
 	struct mg_sample sig[MG_SIG__BUILTIN];
 	struct mg_knob_view knob[MG_KNOB__COUNT];
 	bool action[MG_ACTION__COUNT];
+	struct mg_share *share;                     /* NULL: its cgroup is not known */
 	double share_ratio, others_bytes;
+	uint64_t wants;                             /* bit per signal that some rule's expression or policy reads */
 	uint64_t quiet_since_ns;
-	double quiet_rss;
+	double quiet_rss, oom_kills;
+	uint64_t oom_kill_ns;                       /* when the count last rose */
 
 	const struct mg_target_spec *spec;          /* NULL: watched, not governed */
 	struct mg_target_rule *rules;               /* [spec->n_rules] */
 	struct mg_guard_state guard;
 	struct mg_pending pending[MG_MAX_PENDING];
-	uint64_t seen_ns, report_ns, renewed_ns, tick_ns, acted_ns, lease_set_ns;
-	bool leased;                                /* something was set and not restored */
+	uint64_t seen_ns, report_ns, renewed_ns, tick_ns, acted_ns; /* acted_ns: the newest enforced command */
+	bool leased;                                /* something was decided and not restored, in dry run too */
+	bool enforced;                              /* the target really has settings of ours, or of an earlier governor */
 	struct mg_target_stats stats;
 };
 
@@ -82,6 +104,7 @@ struct mg_engine {
 	bool paused, off_file;
 	struct mg_target *targets;                  /* list, newest first; owned */
 	unsigned n_targets;
+	struct mg_share *shares;                    /* owned */
 	struct mg_sample source[MG_MAX_SOURCE_SIGNALS];
 	struct mg_audit *audit;                     /* borrowed; NULL: none */
 	uint64_t seq;
@@ -115,6 +138,8 @@ void mg_engine_tick(struct mg_engine *e, uint64_t now_ns, uint64_t lateness_ns);
 void mg_engine_pause(struct mg_engine *e, struct mg_target *t, bool paused, uint64_t now_ns);
 /* Restores every target, for SIGTERM. */
 void mg_engine_restore_all(struct mg_engine *e, uint64_t now_ns);
+/* Puts the target into the share of its cgroup, by t->cgroup's dev and ino. After its descriptors are known. */
+int mg_engine_share(struct mg_engine *e, struct mg_target *t) MG_CHECK_RESULT;
 struct mg_target *mg_engine_find(struct mg_engine *e, const char *name_or_id);
 
 #endif

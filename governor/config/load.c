@@ -340,7 +340,7 @@ int mg_config_read(const char *path, char **ret, size_t *ret_len, struct mg_err 
 int mg_config_load(const char *path, struct mg_config **ret, struct mg_findings *findings, struct mg_err *err)
 {
 	MG_FREE char *text = NULL;
-	size_t len;
+	size_t len = 0;
 
 	*findings = (struct mg_findings){ 0 };
 	int r = mg_config_read(path, &text, &len, err);

@@ -113,5 +113,8 @@ struct mg_names mg_config_names(struct mg_config *c);
 void mg_findings_print(const struct mg_findings *f, const char *path, const char *text, size_t len, int fd);
 /* Writes the JSON schema of the policy file, from the same tables that parse it. */
 int mg_config_schema(int fd) MG_CHECK_RESULT;
+/* Writes the reference of the policy file, from the same tables: the man page memgov.yaml(5), or Markdown. */
+enum mg_manual { MG_MANUAL_MAN, MG_MANUAL_MARKDOWN };
+int mg_config_manual(int fd, enum mg_manual format) MG_CHECK_RESULT;
 
 #endif

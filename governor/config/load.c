@@ -351,6 +351,16 @@ int mg_config_load(const char *path, struct mg_config **ret, struct mg_findings 
 	return r < 0 ? mg_fail(err, r, "no memory to load %s", path) : 0;
 }
 
+void mg_findings_print_file(const struct mg_findings *f, const char *path, int fd)
+{
+	MG_FREE char *text = NULL;
+	size_t len = 0;
+
+	if (mg_config_read(path, &text, &len, NULL) < 0)
+		len = 0;
+	mg_findings_print(f, path, text ? text : "", len, fd);
+}
+
 struct mg_config *mg_config_free(struct mg_config *c)
 {
 	if (!c)

@@ -359,7 +359,8 @@ struct mg_http *mg_http_free(struct mg_http *h)
 	if (!h)
 		return NULL;
 	curl_multi_cleanup(h->multi); /* has us unwatch every socket */
-	(void)mg_loop_timer(h->loop, &h->timer, 0);
+	int r = mg_loop_timer(h->loop, &h->timer, 0);
+	(void)r; /* disarming does not fail */
 	free(h);
 	curl_global_cleanup();
 	return NULL;
@@ -384,9 +385,11 @@ static int check_url(struct mg_http_request *r, struct mg_err *err)
 	bool https = has_prefix(r->src->url, "https://");
 	if (curl_url_set(u, CURLUPART_URL, r->src->url, 0) != CURLUE_OK || (!https && !has_prefix(r->src->url, "http://")))
 		e = mg_fail(err, -EINVAL, "source %s: the url must be http://HOST... or https://HOST...", r->src->name);
-	else if (curl_url_get(u, CURLUPART_USER, &user, 0) == CURLUE_OK || curl_url_get(u, CURLUPART_PASSWORD, &password, 0) == CURLUE_OK)
+	else if (curl_url_get(u, CURLUPART_USER, &user, 0) == CURLUE_OK ||
+		 curl_url_get(u, CURLUPART_PASSWORD, &password, 0) == CURLUE_OK)
 		e = mg_fail(err, -EINVAL, "source %s: no user or password in a url: use bearer_token_file", r->src->name);
-	else if (curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK || curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK)
+	else if (curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
+		 curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK)
 		e = mg_fail(err, -EINVAL, "source %s: the url names no host", r->src->name);
 	if (e == 0)
 		snprintf(r->where, sizeof r->where, "%s:%s", host, port);
@@ -424,11 +427,12 @@ static void set_options(struct mg_http_request *r)
 {
 	CURL *e = r->easy;
 	long timeout_ms = (long)(r->src->timeout_ns / MG_NS_PER_MS);
+	bool shorter = timeout_ms > 0 && timeout_ms < CONNECT_TIMEOUT_MAX_MS;
 
 	curl_easy_setopt(e, CURLOPT_PRIVATE, r);
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, timeout_ms > 0 ? timeout_ms : 1L);
-	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms > 0 && timeout_ms < CONNECT_TIMEOUT_MAX_MS ? timeout_ms : CONNECT_TIMEOUT_MAX_MS);
+	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, shorter ? timeout_ms : CONNECT_TIMEOUT_MAX_MS);
 	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(e, CURLOPT_PROXY, "");
@@ -448,8 +452,8 @@ static void set_options(struct mg_http_request *r)
 	set_tls(e, r->src);
 }
 
-int mg_http_request_new(struct mg_http *h, const struct mg_source *src, const char *accept, const struct mg_http_ops *ops, void *ctx,
-			struct mg_http_request **ret, struct mg_err *err)
+int mg_http_request_new(struct mg_http *h, const struct mg_source *src, const char *accept, const struct mg_http_ops *ops,
+			void *ctx, struct mg_http_request **ret, struct mg_err *err)
 {
 	struct mg_http_request *r = calloc(1, sizeof *r);
 

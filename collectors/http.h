@@ -27,8 +27,8 @@ struct mg_http_ops {
 };
 struct mg_http_request; /* kept and reused: one per source */
 /* Borrows src and ops. 0; -EINVAL src cannot be used (a password in the url, a token without https); -ENOMEM. */
-int mg_http_request_new(struct mg_http *h, const struct mg_source *src, const char *accept, const struct mg_http_ops *ops, void *ctx,
-			struct mg_http_request **ret, struct mg_err *err) MG_CHECK_RESULT;
+int mg_http_request_new(struct mg_http *h, const struct mg_source *src, const char *accept, const struct mg_http_ops *ops,
+			void *ctx, struct mg_http_request **ret, struct mg_err *err) MG_CHECK_RESULT;
 struct mg_http_request *mg_http_request_free(struct mg_http_request *r);
 /* Starts GET url. 0; -EBUSY while the last one is under way; another negative errno with err (the token's file). */
 int mg_http_get(struct mg_http_request *r, const char *url, struct mg_err *err) MG_CHECK_RESULT;

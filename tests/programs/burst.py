@@ -10,7 +10,7 @@ import select
 import sys
 import time
 
-TURN_S = 0.001
+TURN_S = 0.004
 KEEP_RUN = 16
 KEEP_EVERY = 512
 SIZES = [32 << i for i in range(10)]

@@ -21,8 +21,8 @@
 #include <time.h>
 
 #define MAX_THREADS        64
-#define REQUEST_BLOCKS     32
-#define REQUEST_PAUSE_NS   500000L
+#define REQUEST_BLOCKS     16
+#define REQUEST_PAUSE_NS   10000000L
 #define KEEP_RUN           16
 #define KEEP_EVERY         512
 

@@ -12,6 +12,7 @@ POLICY = """
 version: 1
 mode: enforce
 interval: 500ms
+serve: { listen: off }
 targets:
   all:
     match: { exe: "*" }

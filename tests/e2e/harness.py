@@ -19,6 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("MEMGOV_BUILD", ROOT / "build" / "release"))
 MEMGOV = BUILD / "bin" / "memgov"
 SHIM = BUILD / "lib" / "libmemgov.so"
+FAST_CLOCK = BUILD / "lib" / "libfast_clock.so"
 GLIBC_SERVICE = BUILD / "bin" / "glibc_service"
 PYTHON = "/usr/bin/python3"
 MIB = 1 << 20
@@ -257,8 +258,8 @@ class UnixHTTP(http.client.HTTPConnection):
 class Governor:
     """`memgov run` on a policy file in the scratch folder."""
 
-    def __init__(self, scratch, policy, mode=None, name="memgov"):
-        self.scratch, self.name = scratch, name
+    def __init__(self, scratch, policy, mode=None, env=None):
+        self.scratch, self.env = scratch, env or {}
         self.config = scratch.path / "policy.yaml"
         self.config.write_text(policy)
         self.argv = [MEMGOV, "run", "--config", self.config, "--socket", scratch.socket] + ([f"--{mode}"] if mode else [])
@@ -268,8 +269,8 @@ class Governor:
         self.start()
 
     def start(self):
-        self.log = open(self.scratch.path / f"{self.name}.log", "ab")
-        self.process = subprocess.Popen([str(a) for a in self.argv], stdout=self.log, stderr=self.log)
+        self.log = open(self.scratch.path / "memgov.log", "ab")
+        self.process = subprocess.Popen([str(a) for a in self.argv], env=os.environ | self.env, stdout=self.log, stderr=self.log)
         self.pid = self.process.pid
         until("memgov serves", self.serves, seconds=10)
 

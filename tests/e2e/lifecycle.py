@@ -12,6 +12,7 @@ POLICY = """
 version: 1
 mode: enforce
 interval: 200ms
+serve: {{ listen: off }}
 control: {{ lease: {lease}s }}
 targets:
   all:

@@ -10,6 +10,7 @@ POLICY = """
 version: 1
 mode: dry-run
 interval: 500ms
+serve: { listen: off }
 targets:
   all:
     match: { exe: "*" }

@@ -14,6 +14,7 @@ POLICY = f"""
 version: 1
 mode: enforce
 interval: {INTERVAL_S}s
+serve: {{ listen: off }}
 targets:
   all:
     match: {{ exe: "*" }}

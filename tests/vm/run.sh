@@ -40,28 +40,25 @@ fetch_kernel()
 	rm -rf "$scratch"
 }
 
-# A program with its interpreter and libraries, at the same paths as here.
-take_file()
+# The libraries of a program, at the same paths as here.
+take_libraries()
 {
-	local root=$1 file=$2
-	cp -L --parents "$file" "$root"
-	{ ldd "$file" 2>/dev/null || true; } | grep -o '/[^ ]*' | sort -u | while read -r library; do
-		[ -e "$root$library" ] || cp -L --parents "$library" "$root"
+	local root=$1 file=$2 library
+	for library in $({ ldd "$file" 2>/dev/null || true; } | grep -o '/[^ ]*' | sort -u); do
+		[ ! -e "$root$library" ] || continue
+		mkdir -p "$root$(dirname "$library")"
+		cp -L "$library" "$root$library"
 	done
 }
 
 take()
 {
-	local root=$1 path=$2
-	if [ ! -d "$path" ]; then
-		take_file "$root" "$path"
-		return
-	fi
-	find "$path" -type f | while read -r file; do
-		case $file in
-		*.so | *.so.* | */bin/*) take_file "$root" "$file" ;;
-		*) cp --parents "$file" "$root" ;;
-		esac
+	local root=$1 path=$2 file
+	mkdir -p "$root$(dirname "$path")"
+	cp -a -L "$path" "$root$path"
+	find "$root$path" -name '*.a' -delete
+	find -L "$path" -type f \( -name '*.so' -o -name '*.so.*' -o -executable \) | while read -r file; do
+		take_libraries "$root" "$file"
 	done
 }
 

@@ -34,7 +34,7 @@ def burst(programs, size):
 
 
 def asked(governor, target, mode):
-    return [d for d in governor.decisions() if d["id"] == target["id"] and d["mode"] == mode and d["verb"] != "hold"]
+    return [d for d in governor.decisions(target) if d["mode"] == mode and d["verb"] != "hold"]
 
 
 def settle(governor, programs, targets, mode):

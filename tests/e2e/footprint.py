@@ -8,7 +8,7 @@ import subprocess
 import time
 import urllib.request
 
-from harness import FAST_CLOCK, MIB, Governor, Skipped, check, glibc_service, run_tests
+from harness import FAST_CLOCK, MIB, Governor, Skipped, check, glibc_service, run_tests, until
 
 INTERVAL_S = 0.1
 FAST = 50  # times as fast as real time runs the governor's clock
@@ -53,6 +53,10 @@ def heap_bytes(pid):
     return 0
 
 
+def wait_ticks(governor, ticks):
+    until(f"{ticks} ticks have passed", lambda: governor.status()["ticks"] >= ticks, seconds=60, every=0.5)
+
+
 def start(scratch, **options):
     port = free_port()
     governor = Governor(scratch, POLICY.format(interval=f"{INTERVAL_S * 1000:.0f}ms", port=port, audit=scratch.path / "audit.jsonl"),
@@ -64,9 +68,9 @@ def start(scratch, **options):
 
 def memory_is_small_and_flat(scratch):
     governor, _, _ = start(scratch, env={"LD_PRELOAD": str(FAST_CLOCK), "FAST_CLOCK": str(FAST)})
-    time.sleep(WARM_TICKS * INTERVAL_S / FAST)
+    wait_ticks(governor, WARM_TICKS)
     heap = heap_bytes(governor.pid)
-    time.sleep((TICKS - WARM_TICKS) * INTERVAL_S / FAST)
+    wait_ticks(governor, TICKS)
     after, private = heap_bytes(governor.pid), private_bytes(governor.pid)
     print(f"memgov run: private {private / 1024:.0f} KiB, heap {heap >> 10} KiB -> {after >> 10} KiB", flush=True)
     check(after <= heap + SLACK_BYTES, f"the heap is flat over {TICKS} ticks, not {heap >> 10} -> {after >> 10} KiB")

@@ -316,19 +316,17 @@ class Governor:
         return self.get("/api/v1/status")
 
     def target(self, program):
-        """What status says of a program, None while it is not there: told apart by the name of its executable."""
-        exe = os.path.basename(os.readlink(f"/proc/{program.pid}/exe"))
-        found = [t for t in self.status()["targets"] if os.path.basename(t["exe"]) == exe]
+        """What status says of a program, None while it is not there."""
+        found = [t for t in self.status()["targets"] if t["pid"] == program.pid]
         return found[0] if found else None
 
     def adopt(self, *programs):
         """Waits until every program has said hello; a lazy shim takes a second or more."""
         return [until(f"{p.name} becomes a target", lambda p=p: self.target(p), seconds=40) for p in programs]
 
-    def decisions(self):
-        """Records, newest first."""
-        answer = self.get("/api/v1/decisions")
-        return answer["decisions"] if isinstance(answer, dict) else answer
+    def decisions(self, target=None):
+        """Records, newest first; of one target where it is given."""
+        return self.get("/api/v1/decisions?limit=128" + (f"&target={target['id']}" if target else ""))["decisions"]
 
     def open_files(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))

@@ -38,7 +38,7 @@ def reference(scratch, kind):
 
 
 def wants_return(governor, target):
-    return [d for d in governor.decisions() if d["id"] == target["id"] and d["verb"] == "purge"]
+    return [d for d in governor.decisions(target) if d["verb"] == "purge"]
 
 
 def check_dry_run(governor, programs, targets):

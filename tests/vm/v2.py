@@ -88,7 +88,7 @@ def limits_are_followed(scratch):
     group.write("memory.high", 320 * MIB)
     wait_limit(governor, program, 320 * MIB)
     target = governor.target(program)
-    check(target.get("cgroup_version") == 2, f"status says cgroup version 2, not {target.get('cgroup_version')}")
+    check(target["cgroup"]["version"] == 2, f"status says cgroup version 2, not {target['cgroup']}")
     inputs = governor.verb("explain", target["name"])[1]
     check("psi.some" in inputs, f"PSI is a known signal: {inputs}")
 

@@ -3,6 +3,7 @@
 # `make demo` and `make test` install the packages they need first (Debian 12; asks nothing).
 FUZZ_SECONDS ?= 60
 TEST_FUZZ_SECONDS ?= 5
+FORMAT_SINCE ?= HEAD
 SOURCES = $(shell git ls-files '*.c' '*.h')
 
 .DEFAULT_GOAL := build
@@ -46,13 +47,13 @@ tidy: ## clang-tidy over the sources
 	@cmake --preset dev >/dev/null
 	clang-tidy -p build/dev --quiet $(filter-out tests/% bench/%,$(filter %.c,$(SOURCES)))
 
-format: ## clang-format over the sources
-	clang-format -i $(SOURCES)
+format: ## clang-format over the lines that differ from FORMAT_SINCE (HEAD)
+	git clang-format --force $(FORMAT_SINCE)
 
 docs: build ## man pages, from the tables that parse
 	packaging/docs.sh build/release/bin/memgov build/docs
 
-package: build ## build/memgov-VERSION-linux-ARCH.tar.gz
+package: build docs ## build/memgov-VERSION-linux-ARCH.tar.gz
 	cpack --config build/release/CPackConfig.cmake -G TGZ -B build
 
 clean: ## remove build/ (the fetched test kernel too)

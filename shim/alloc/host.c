@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads /proc, the auxiliary vector and the dynamic linker's tables, gives numbers and addresses to the allocator adapters
+ * beside it. Every file is opened and closed at once: the adapters own no descriptor that the program could meet. */
+#include "shim/alloc/host.h"
+
+#include <asm/unistd.h>
+#include <fcntl.h>
+#include <time.h>
+
+#include "shim/sys.h"
+
+#define SMALL_FILE 128
+
+MG_WEAK(clock_gettime);
+MG_WEAK(malloc);
+MG_WEAK(free);
+
+void *mg_host_alloc(size_t bytes)
+{
+	return malloc ? malloc(bytes) : NULL;
+}
+
+void mg_host_free(void *block)
+{
+	if (free)
+		free(block);
+}
+
+void *mg_host_symbol(const char *name)
+{
+	return dlsym ? dlsym(RTLD_DEFAULT, name) : NULL;
+}
+
+size_t mg_host_page(void)
+{
+	size_t page = getauxval ? (size_t)getauxval(AT_PAGESZ) : 0;
+
+	return page ? page : 4096; /* no auxiliary vector: the smallest page of both machines is a safe rounding unit */
+}
+
+/* The file's text, NUL-terminated; false when it cannot be read. */
+static bool slurp(const char *path, char text[static SMALL_FILE])
+{
+	long fd = mg_sys_open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	long n = mg_sys_read((int)fd, text, SMALL_FILE - 1);
+	(void)mg_sys_close((int)fd);
+	text[n > 0 ? n : 0] = '\0';
+	return n > 0;
+}
+
+static const char *scan(const char *s, uint64_t *ret)
+{
+	*ret = 0;
+	while (*s == ' ')
+		s++;
+	for (; *s >= '0' && *s <= '9'; s++)
+		*ret = *ret * 10 + (uint64_t)(*s - '0');
+	return s;
+}
+
+/* /proc/self/statm: size resident shared, in pages. */
+static bool statm(uint64_t field[static 3])
+{
+	char text[SMALL_FILE];
+	const char *s = text;
+
+	if (!slurp("/proc/self/statm", text))
+		return false;
+	for (int i = 0; i < 3; i++)
+		s = scan(s, &field[i]);
+	return true;
+}
+
+uint64_t mg_host_anon(void)
+{
+	uint64_t pages[3];
+
+	return statm(pages) ? mg_host_above(pages[1], pages[2]) * mg_host_page() : 0;
+}
+
+uint64_t mg_host_vsize(void)
+{
+	uint64_t pages[3];
+
+	return statm(pages) ? pages[0] * mg_host_page() : 0;
+}
+
+bool mg_host_number(const char *path, uint64_t *ret)
+{
+	char text[SMALL_FILE];
+
+	if (!slurp(path, text) || text[0] < '0' || text[0] > '9')
+		return false;
+	(void)scan(text, ret);
+	return true;
+}
+
+uint64_t mg_host_now_ns(void)
+{
+	struct timespec ts;
+
+	/* libc's goes through the vDSO: it is read around every claimed block */
+	if (clock_gettime && clock_gettime(CLOCK_MONOTONIC, &ts) == 0)
+		return (uint64_t)ts.tv_sec * MG_NS_PER_S + (uint64_t)ts.tv_nsec;
+	return mg_sys_clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t mg_host_cpu_ns(void)
+{
+	return mg_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+void mg_host_copy(char *dst, const char *src, size_t cap)
+{
+	size_t i = 0;
+
+	for (; i + 1 < cap && src[i]; i++)
+		dst[i] = src[i];
+	dst[i] = '\0';
+}

@@ -93,17 +93,12 @@ struct pass {
 
 static struct pass the_pass; /* passes do not overlap: there is one runtime thread */
 
-static bool cancelled(const struct pass *p)
-{
-	return p->q->cancel && atomic_load_explicit(p->q->cancel, memory_order_relaxed);
-}
-
 /* Looks at every bound of the request; called between batches. */
 static bool over_bound(struct pass *p)
 {
 	const struct mg_purge_request *q = p->q;
 
-	if (cancelled(p))
+	if (mg_host_cancelled(q))
 		p->ret->stopped = true;
 	if (q->cpu_budget_ns && p->cpu_ns + mg_host_cpu_ns() > q->cpu_budget_ns)
 		p->ret->stopped = true;

@@ -4,6 +4,7 @@
 #include "shim/alloc/host.h"
 
 #include <asm/unistd.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <time.h>
 
@@ -12,6 +13,7 @@
 #define SMALL_FILE 128
 
 MG_WEAK(clock_gettime);
+MG_WEAK(dladdr);
 MG_WEAK(malloc);
 MG_WEAK(free);
 
@@ -113,11 +115,49 @@ uint64_t mg_host_cpu_ns(void)
 	return mg_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
-void mg_host_copy(char *dst, const char *src, size_t cap)
+bool mg_host_cancelled(const struct mg_purge_request *q)
 {
-	size_t i = 0;
+	return q->cancel && atomic_load_explicit(q->cancel, memory_order_relaxed);
+}
 
-	for (; i + 1 < cap && src[i]; i++)
-		dst[i] = src[i];
-	dst[i] = '\0';
+static bool contains(const char *s, const char *part)
+{
+	size_t n = strlen(part);
+
+	for (; *s; s++)
+		if (strncmp(s, part, n) == 0)
+			return true;
+	return false;
+}
+
+bool mg_host_owner_has(const char *symbol, const char *part)
+{
+	void *address = mg_host_symbol(symbol);
+	Dl_info where;
+
+	return address && dladdr && dladdr(address, &where) && where.dli_fname && contains(where.dli_fname, part);
+}
+
+/* The program's load address: that of its own headers, which the kernel put into the auxiliary vector. */
+bool mg_host_in_program(const char *symbol)
+{
+	void *address = mg_host_symbol(symbol), *headers = getauxval ? (void *)getauxval(AT_PHDR) : NULL;
+	Dl_info where, program;
+
+	if (!address || !dladdr)
+		return true;
+	return headers && dladdr(address, &where) && dladdr(headers, &program) && where.dli_fbase == program.dli_fbase;
+}
+
+void mg_host_no_stats(struct mg_alloc_stats *ret, bool want_live)
+{
+	(void)want_live;
+	*ret = (struct mg_alloc_stats){ MG_STAT_UNKNOWN, MG_STAT_UNKNOWN, MG_STAT_UNKNOWN, 0 };
+}
+
+int mg_host_no_purge(const struct mg_purge_request *q, struct mg_purge_result *ret)
+{
+	(void)q;
+	(void)ret;
+	return -ENOTSUP;
 }

@@ -34,7 +34,7 @@ struct mg_record {
 
 /* The last decisions of all targets, in a fixed ring; JSONL to the writer when the outcome is known (or at once for dry
  * run and vetoes). Holding is not recorded, except its first tick after something else. */
-#define MG_AUDIT_RING 256
+#define MG_AUDIT_RING 128
 struct mg_audit;
 int mg_audit_new(struct mg_writer *w, struct mg_audit **ret) MG_CHECK_RESULT;
 struct mg_audit *mg_audit_free(struct mg_audit *a);

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "governor/config/config.h"
 #include "governor/loop/run.h"
 #include "governor/util/str.h"
 
@@ -52,7 +54,8 @@ const struct mg_cli_verb mg_cli_verbs[] = {
 	  .words = "policies collectors knobs signals metrics", .more = "", .min_args = 1, .max_args = 1, .run = mg_cli_list },
 	{ .name = "completion", .args = "bash", .help = "print the shell's completion", .words = "bash",
 	  .more = "For one session: source <(memgov completion bash)", .min_args = 1, .max_args = 1, .run = mg_cli_completion },
-	{ .name = "help", .args = "[VERB]", .help = "this, or a verb's options", .words = "", .more = "", .options = MG_OPT(MAN), .max_args = 1,
+	{ .name = "help", .args = "[VERB|policy]", .help = "this, or a verb's options", .words = "policy",
+	  .more = "With --man: memgov(1), and for the word policy memgov.yaml(5).", .options = MG_OPT(MAN), .max_args = 1,
 	  .run = mg_cli_show_help },
 	{ .name = "version", .args = "", .help = "print the version", .words = "", .more = "", .run = mg_cli_version },
 	{ .name = NULL },
@@ -109,6 +112,8 @@ int mg_cli_show_help(const struct mg_cli *c)
 {
 	const struct mg_cli_verb *v = c->n_args ? mg_cli_verb_find(c->arg[0]) : NULL;
 
+	if (c->man && c->n_args && strcmp(c->arg[0], "policy") == 0)
+		return mg_config_manual(STDOUT_FILENO, MG_MANUAL_MAN) < 0 ? MG_EXIT_RUNTIME : MG_EXIT_OK;
 	if (c->n_args && !v)
 		return mg_cli_fail(MG_EXIT_USAGE, "there is no verb `%s`; see memgov help", c->arg[0]);
 	if (c->man)

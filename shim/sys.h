@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #if defined(__x86_64__)
 static inline long mg_sys6(long nr, long a, long b, long c, long d, long e, long f)
@@ -56,6 +57,9 @@ static inline long mg_sys6(long nr, long a, long b, long c, long d, long e, long
 #define MG_NS_PER_MS 1000000ull
 #define MG_NS_PER_US 1000ull
 
+/* What getdents64 fills in. */
+struct mg_dirent { uint64_t ino; int64_t off; unsigned short reclen; unsigned char type; char name[]; };
+
 static inline long mg_sys_read(int fd, void *buf, size_t n) { return mg_sys3(__NR_read, fd, buf, n); }
 static inline long mg_sys_write(int fd, const void *buf, size_t n) { return mg_sys3(__NR_write, fd, buf, n); }
 static inline long mg_sys_pread(int fd, void *buf, size_t n, uint64_t off) { return mg_sys4(__NR_pread64, fd, buf, n, off); }
@@ -68,6 +72,8 @@ static inline long mg_sys_readlink(const char *path, char *buf, size_t n)
 {
 	return mg_sys4(__NR_readlinkat, AT_FDCWD, path, buf, n);
 }
+/* The 64-bit ports' struct stat is the kernel's, in glibc and in musl. */
+static inline long mg_sys_stat(const char *path, struct stat *ret) { return mg_sys4(__NR_newfstatat, AT_FDCWD, path, ret, 0); }
 static inline long mg_sys_tgkill(long pid, long tid, int sig) { return mg_sys3(__NR_tgkill, pid, tid, sig); }
 
 static inline uint64_t mg_sys_clock_ns(int clock)

@@ -50,31 +50,35 @@ struct mg_wire_msg {
 };
 
 /* Parses one datagram. Returns 0, or a negative errno: -EBADMSG malformed (NUL, control byte, missing `=`, bad key, bad
- * escape, no final newline), -EEXIST duplicate key, -E2BIG too long or too many keys, -EPROTO not memgov. *why: a static
+ * escape, %00, no final newline), -EEXIST duplicate key, -E2BIG too long or too many keys, -EPROTO not memgov. *why: a static
  * sentence. ret is untouched on failure. Keys are [a-z][a-z0-9_.:-]*. */
 int mg_wire_parse(const char *buf, size_t len, struct mg_wire_msg *ret, const char **why);
 const struct mg_wire_key *mg_wire_get(const struct mg_wire_msg *m, const char *key);
 /* True when every must-understand key is in the NULL-ended list known[] (an entry ending in `*` is a prefix). */
 bool mg_wire_understood(const struct mg_wire_msg *m, const char *const known[], const struct mg_wire_key **stranger);
-/* Reads a value. 0; -ENOENT no such key; -EINVAL not such a value; -ERANGE. `max` reads as UINT64_MAX, `unknown` is -ENODATA. */
+/* Reads a value. 0; -ENOENT no such key; -EINVAL not such a value; -ERANGE above 2^64-2. `max` reads as UINT64_MAX,
+ * `unknown` is -ENODATA. */
 int mg_wire_u64(const struct mg_wire_msg *m, const char *key, uint64_t *ret);
-/* Unescapes (%XX) into out, NUL-terminated, cut at cap. Returns the length, or negative errno as above. */
+/* Unescapes (%XX) into out, NUL-terminated, cut at cap. Returns the length written, or negative errno as above. */
 int mg_wire_str(const struct mg_wire_msg *m, const char *key, char *out, size_t cap);
 int mg_wire_unescape(const struct mg_wire_key *k, char *out, size_t cap);
 enum mg_wire_verb mg_wire_verb_find(const char *s, size_t len);
 const char *mg_wire_verb_name(enum mg_wire_verb v);
 
-/* A message being written. Values are escaped: bytes below 0x20, 0x7f and `%` become %XX. */
+/* A message being written. Values are escaped: bytes below 0x20, 0x7f and `%` become %XX; NUL, which the wire cannot carry,
+ * becomes a space (as between the arguments of a command line). A pair whose key is not well-formed is left out: a strange
+ * label neither forges a key nor silences the message. A key may be written with a leading `!`. */
 struct mg_wire_out {
 	char *buf;
 	size_t cap, len;
+	unsigned keys;
 	bool full; /* something did not fit: mg_wire_end fails */
 };
 void mg_wire_begin(struct mg_wire_out *o, char *buf, size_t cap, enum mg_wire_verb verb);
 void mg_wire_put_str(struct mg_wire_out *o, const char *key, const char *val);
 void mg_wire_put_strn(struct mg_wire_out *o, const char *key, const char *val, size_t len);
 void mg_wire_put_u64(struct mg_wire_out *o, const char *key, uint64_t val); /* UINT64_MAX: `max` */
-/* With a prefix, as in `knob.gc_percent`. */
+/* With a prefix: "knob" and "gc_percent" make `knob.gc_percent`. */
 void mg_wire_put_u64_in(struct mg_wire_out *o, const char *prefix, const char *key, uint64_t val);
 void mg_wire_put_str_in(struct mg_wire_out *o, const char *prefix, const char *key, const char *val);
 /* Returns the datagram's length, -E2BIG when it did not fit. */

@@ -7,6 +7,9 @@
 #include "governor/decide/rule.h"
 #include "governor/guard/guard.h"
 
+/* Modes. mg_config.mode is the file's, which --enforce and --dry-run replace; mg_target_spec.mode and mg_rule.mode are caps
+ * (enforce where the file gives none). What holds is the lowest of the three: mg_config_mode. */
+
 #define MG_MAX_SOURCES        32
 #define MG_MAX_TARGET_RULES   16
 #define MG_MAX_TARGET_SPECS   64
@@ -48,7 +51,7 @@ struct mg_match {
 struct mg_target_spec {
 	char name[MG_NAME_MAX];
 	struct mg_match match;
-	enum mg_mode mode;
+	enum mg_mode mode;                    /* a cap */
 	struct mg_bounds bounds;
 	struct mg_guard_conf guards;
 	bool workers;                         /* govern forked children too */
@@ -59,7 +62,7 @@ struct mg_target_spec {
 struct mg_config {
 	char file[256];
 	char hash[17];                        /* of the file's bytes, hex */
-	enum mg_mode mode;
+	enum mg_mode mode;                    /* the file's */
 	uint64_t interval_ns, lease_ns;
 	char socket[108];
 	uid_t allow_uids[MG_MAX_IDS]; uint8_t n_uids;
@@ -73,6 +76,13 @@ struct mg_config {
 	struct mg_source_signal signals[MG_MAX_SOURCE_SIGNALS]; uint16_t n_signals;
 	struct mg_target_spec *targets; uint8_t n_targets; /* in file order; the first match wins */
 };
+
+/* The mode of one rule of one target. */
+static inline enum mg_mode mg_config_mode(const struct mg_config *c, const struct mg_target_spec *t, const struct mg_rule *r)
+{
+	enum mg_mode m = c->mode < t->mode ? c->mode : t->mode;
+	return m < r->mode ? m : r->mode;
+}
 
 enum mg_severity { MG_SEV_ERROR, MG_SEV_WARNING };
 struct mg_finding {
@@ -88,14 +98,23 @@ struct mg_findings {
 /* Loads a policy file: all findings at once. Returns 0 and an owned *ret (mg_config_free) when there are no errors
  * (warnings allowed), -EINVAL when the file is invalid, another negative errno when it cannot be read. */
 int mg_config_load(const char *path, struct mg_config **ret, struct mg_findings *findings, struct mg_err *err) MG_CHECK_RESULT;
+/* The file's bytes, for mg_config_parse and mg_findings_print: *ret is owned (free). Not a regular file: -EINVAL; one byte
+ * more than MG_MAX_CONFIG_BYTES at most, which mg_config_parse refuses. */
+int mg_config_read(const char *path, char **ret, size_t *ret_len, struct mg_err *err) MG_CHECK_RESULT;
 /* The same from memory; `path` names it in findings. For fuzzing and tests. */
 int mg_config_parse(const char *path, const char *text, size_t len, struct mg_config **ret, struct mg_findings *findings) MG_CHECK_RESULT;
 struct mg_config *mg_config_free(struct mg_config *c);
+/* As root: 0 when only root can change the file (owner and mode of the file, every directory above, every link on the
+ * way), else -EPERM and what to do. Not root: 0. For run, before it loads. */
+int mg_config_check_owner(const char *path, struct mg_err *err) MG_CHECK_RESULT;
 /* How names in expressions resolve against c (borrowed). */
 struct mg_names mg_config_names(struct mg_config *c);
 /* Writes `file:line:col: error: text`, the source line and a caret, for every finding. */
 void mg_findings_print(const struct mg_findings *f, const char *path, const char *text, size_t len, int fd);
 /* Writes the JSON schema of the policy file, from the same tables that parse it. */
 int mg_config_schema(int fd) MG_CHECK_RESULT;
+/* Writes the reference of the policy file, from the same tables: the man page memgov.yaml(5), or Markdown. */
+enum mg_manual { MG_MANUAL_MAN, MG_MANUAL_MARKDOWN };
+int mg_config_manual(int fd, enum mg_manual format) MG_CHECK_RESULT;
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef MG_LOOP_H
 #define MG_LOOP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 

@@ -23,12 +23,6 @@ static const char *const restore_names[] = {
 	[MG_RESTORE_EXACT] = "exact", [MG_RESTORE_DEFAULT] = "default", [MG_RESTORE_NONE] = "none",
 };
 
-/* What each verb of a governor may mark as must-understand. */
-static const char *const known_keys[] = {
-	"version", "name", "report_ms", "lease_ms", "workers", "live", "seq", "sent_ns", "assume.live", "assume.limit", "irreversible",
-	"knob.*", "action", "bytes", "max_pause_us", "deadline_ms", "code", "why", NULL,
-};
-
 static void send(struct mg_link *l, struct mg_wire_out *o)
 {
 	long len = mg_wire_end(o);
@@ -150,7 +144,7 @@ long mg_client_hello(struct mg_link *l, const char *tags, const char *scope)
 	put_libc(&o);
 	put_labels(&o);
 	put_knob_list(l, &o, "knobs", is_offered, true);
-	if (l->ops->purge)
+	if (l->can_purge)
 		mg_wire_put_str(&o, "actions", "purge");
 	mg_wire_put_str(&o, "scope", scope);
 	mg_wire_put_str(&o, "fds", tags);
@@ -279,9 +273,12 @@ static uint64_t ms_to_ns(uint64_t ms)
 static int on_welcome(struct mg_link *l, const struct mg_wire_msg *m)
 {
 	uint64_t report_ms = number(m, "report_ms", REPORT_DEFAULT_MS);
+	uint64_t version = number(m, "version", MG_WIRE_VERSION);
 
-	if (l->conn != MG_CONN_HELLO)
-		return violation(l, "malformed", "WELCOME twice");
+	if (l->conn != MG_CONN_WELCOME)
+		return violation(l, "verb", "WELCOME is expected once, after HELLO");
+	if (version < MG_WIRE_MIN || version > MG_WIRE_VERSION)
+		return violation(l, "version", "not a version that HELLO offered");
 	if (mg_governors_note(&l->governors, l->now_ns)) {
 		mg_lease_end(&l->lease, false);
 		mg_client_bye(l, "more than three governors in ten minutes");
@@ -412,7 +409,7 @@ static int on_restore(struct mg_link *l, const struct mg_wire_msg *m)
 
 static enum mg_nak judge_purge(struct mg_link *l)
 {
-	if (!l->ops->purge)
+	if (!l->can_purge)
 		return MG_NAK_UNSUPPORTED;
 	if (mg_link_sealed(l))
 		return MG_NAK_SEALED;
@@ -466,11 +463,20 @@ static int on_bye(struct mg_link *l, const struct mg_wire_msg *m)
 	return -ESHUTDOWN;
 }
 
-/* Verbs a governor may send; the rest are the target's own. */
-static const struct { enum mg_wire_verb verb; bool before_welcome; int (*on)(struct mg_link *l, const struct mg_wire_msg *m); } verbs[] = {
-	{ MG_WIRE_WELCOME, true, on_welcome }, { MG_WIRE_ERROR, true, on_error }, { MG_WIRE_BYE, true, on_bye },
-	{ MG_WIRE_SET, false, on_set }, { MG_WIRE_DO, false, on_do }, { MG_WIRE_RENEW, false, on_renew },
-	{ MG_WIRE_RESTORE, false, on_restore },
+/* Verbs a governor may send, with what each may mark as must-understand; the rest are the target's own. */
+static const struct {
+	enum mg_wire_verb verb;
+	bool before_welcome;
+	int (*on)(struct mg_link *l, const struct mg_wire_msg *m);
+	const char *const known[10];
+} verbs[] = {
+	{ MG_WIRE_WELCOME, true, on_welcome, { "version", "name", "report_ms", "lease_ms", "workers", "live" } },
+	{ MG_WIRE_ERROR, true, on_error, { "code", "why" } },
+	{ MG_WIRE_BYE, true, on_bye, { "why" } },
+	{ MG_WIRE_SET, false, on_set, { "seq", "sent_ns", "lease_ms", "knob.*", "assume.live", "assume.limit", "irreversible" } },
+	{ MG_WIRE_DO, false, on_do, { "seq", "sent_ns", "action", "bytes", "max_pause_us", "deadline_ms" } },
+	{ MG_WIRE_RENEW, false, on_renew, { "seq", "sent_ns", "lease_ms" } },
+	{ MG_WIRE_RESTORE, false, on_restore, { "seq", "sent_ns" } },
 };
 
 static bool flooded(struct mg_link *l)
@@ -491,13 +497,13 @@ static int handle(struct mg_link *l, size_t len)
 		return violation(l, "full", "more datagrams a second than a target takes");
 	if (len > MG_WIRE_MAX || mg_wire_parse(l->in, len, &l->msg, &why) < 0)
 		return violation(l, "malformed", len > MG_WIRE_MAX ? "the datagram was cut" : why);
-	if (!mg_wire_understood(&l->msg, known_keys, &stranger))
-		return violation(l, "must", "a must-understand key is not known here");
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
 		if (verbs[i].verb != l->msg.verb)
 			continue;
+		if (!mg_wire_understood(&l->msg, verbs[i].known, &stranger))
+			return violation(l, "must", "a must-understand key is not known here");
 		if (!verbs[i].before_welcome && l->conn != MG_CONN_UP)
-			return violation(l, "malformed", "a command before WELCOME");
+			return violation(l, "verb", "a command before WELCOME");
 		return verbs[i].on(l, &l->msg);
 	}
 	return violation(l, "verb", "not a verb a governor sends");

@@ -133,6 +133,21 @@ static int connect_to(const char *path)
 	return (int)r;
 }
 
+/* Linux 6.16 answers EPERM while the governor's listener, which takes no descriptors, has not accepted the connection. */
+void mg_dial_hello(struct mg_link *l)
+{
+	long r = hello(l);
+
+	if (r >= 0) {
+		l->conn = MG_CONN_WELCOME;
+		l->answer_by_ns = l->now_ns + MG_LINK_WELCOME_NS;
+	} else if (r == -EPERM || r == -EAGAIN) {
+		l->hello_ns = l->now_ns + MG_LINK_HELLO_AGAIN_NS;
+	} else {
+		mg_link_close(l, "HELLO could not be sent");
+	}
+}
+
 void mg_dial(struct mg_link *l)
 {
 	if (mg_link_sealed(l))
@@ -144,13 +159,13 @@ void mg_dial(struct mg_link *l)
 		return;
 	}
 	l->conn = MG_CONN_HELLO;
-	l->welcome_by_ns = l->now_ns + MG_LINK_WELCOME_NS;
+	l->answer_by_ns = l->now_ns + MG_LINK_HELLO_NS;
 	l->lease.seq = 0;
 	if (!trusted(l->sock)) {
 		l->backoff_ns = MG_LINK_BACKOFF_MAX_NS;
 		mg_log(MG_LOG_ERROR, "governor-refused", "why", "its uid is neither root, this process's, the socket directory owner's nor MEMGOV_GOVERNOR_UID");
 		mg_link_close(l, "untrusted governor");
-	} else if (hello(l) < 0) {
-		mg_link_close(l, "HELLO could not be sent");
+	} else {
+		mg_dial_hello(l);
 	}
 }

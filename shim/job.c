@@ -5,12 +5,11 @@
 
 #include <errno.h>
 
+#include "shim/alloc/host.h"
 #include "shim/link.h"
 #include "shim/log.h"
 #include "shim/shim.h"
 #include "shim/sys.h"
-
-#define PURGE_SETTLES_NS (100 * MG_NS_PER_MS)
 
 uint64_t mg_link_live(const struct mg_link *l)
 {
@@ -108,7 +107,8 @@ static void ended_detect(struct mg_link *l, const struct mg_reply *r)
 	struct mg_knob_state *decay = &l->lease.knob[MG_KNOB_DECAY];
 
 	l->ops = r->ops;
-	if (l->ops->purge) {
+	l->can_purge = l->ops->purge != mg_host_no_purge;
+	if (l->can_purge) {
 		offer(l, MG_KNOB_GC_PERCENT, MG_RESTORE_EXACT, true);
 		offer(l, MG_KNOB_MEMORY_LIMIT, MG_RESTORE_EXACT, true);
 	}

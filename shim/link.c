@@ -95,14 +95,6 @@ static void seed(struct mg_link *l)
 	mg_shim.id_pid = mg_sys_getpid();
 }
 
-static void open_cgroup(struct mg_link *l)
-{
-	static struct mg_cgroup_place place;
-
-	if (mg_cgroup_locate(&place) == 0)
-		mg_cgroup_keep(&l->cgroup, &place);
-}
-
 static int link_open(struct mg_link *l)
 {
 	const struct mg_env *e = &mg_shim.env;
@@ -114,7 +106,6 @@ static int link_open(struct mg_link *l)
 	mg_proc_open(&l->proc, mg_shim.page_size, mg_shim.filters);
 	open_wake(l);
 	seed(l);
-	open_cgroup(l);
 	l->backoff_ns = MG_LINK_BACKOFF_MIN_NS;
 	l->dial_ns = l->now_ns + MG_LINK_LAZY_NS + mg_link_random(l, MG_LINK_LAZY_NS);
 	l->report_ns = MG_NEVER;
@@ -166,16 +157,22 @@ void mg_link_close(struct mg_link *l, const char *why)
 	mg_dial_later(l);
 }
 
+/* The cgroup and the allocator are looked at when first needed: after the lazy delay, when the program has started, and not
+ * in the many programs that live shorter. True when both are known. */
 static bool detected(struct mg_link *l)
 {
+	static struct mg_cgroup_place place;
+
 	if (l->ops)
 		return true;
-	if (l->job.kind == MG_JOB_NONE)
-		(void)mg_job_add(l, &(struct mg_job){ .kind = MG_JOB_DETECT, .deadline_ns = MG_NEVER });
+	if (l->job.kind != MG_JOB_NONE)
+		return false;
+	if (mg_cgroup_locate(&place) == 0)
+		mg_cgroup_keep(&l->cgroup, &place);
+	(void)mg_job_add(l, &(struct mg_job){ .kind = MG_JOB_DETECT, .deadline_ns = MG_NEVER });
 	return false;
 }
 
-/* The allocator is asked for when first needed: after the lazy delay, when the program has started. */
 static void dial_if_due(struct mg_link *l)
 {
 	struct stat st;
@@ -190,8 +187,10 @@ static void dial_if_due(struct mg_link *l)
 
 static void serve_governor(struct mg_link *l)
 {
-	if (l->conn == MG_CONN_HELLO && l->now_ns >= l->welcome_by_ns)
+	if ((l->conn == MG_CONN_HELLO || l->conn == MG_CONN_WELCOME) && l->now_ns >= l->answer_by_ns)
 		mg_link_close(l, "no WELCOME in time");
+	if (l->conn == MG_CONN_HELLO && l->now_ns >= l->hello_ns)
+		mg_dial_hello(l);
 	if (l->conn != MG_CONN_NONE)
 		mg_client_read(l);
 	dial_if_due(l);
@@ -231,11 +230,13 @@ static uint64_t next_wake(const struct mg_link *l)
 	at = sooner(at, l->conn == MG_CONN_NONE ? l->dial_ns : l->report_ns);
 	at = sooner(at, l->pace_ns);
 	if (l->conn == MG_CONN_HELLO)
-		at = sooner(at, l->welcome_by_ns);
+		at = sooner(at, l->hello_ns);
+	if (l->conn == MG_CONN_WELCOME)
+		at = sooner(at, l->answer_by_ns);
 	if (mg_lease_held(&l->lease))
 		at = sooner(at, l->lease.restore_ns);
 	if (!mg_job_idle(l))
-		at = sooner(at > l->now_ns + JOB_LOOK_NS ? at : l->now_ns + JOB_LOOK_NS, l->now_ns + JOB_LOOK_NS);
+		at = l->now_ns + JOB_LOOK_NS;
 	return at;
 }
 

@@ -19,7 +19,9 @@
 #define MG_LINK_QUIET_NS      5000000000ull   /* a quiet process wakes at least this far apart, reports aside */
 #define MG_LINK_BACKOFF_MIN_NS 100000000ull
 #define MG_LINK_BACKOFF_MAX_NS 30000000000ull
-#define MG_LINK_WELCOME_NS    5000000000ull   /* a governor answers HELLO within this */
+#define MG_LINK_HELLO_NS      2000000000ull   /* a governor takes HELLO within this; tried every */
+#define MG_LINK_HELLO_AGAIN_NS  20000000ull
+#define MG_LINK_WELCOME_NS    5000000000ull   /* and answers it within this */
 #define MG_LINK_REPORT_MIN_MS 100u
 #define MG_LINK_REPORT_MAX_MS 60000u
 #define MG_LINK_MAX_BATCH     32u             /* datagrams read before the rest of a tick gets its turn */
@@ -29,7 +31,8 @@
 #define MG_LIVE_COSTLY_NS     5000000ull      /* a sample dearer than this makes the next one twice as rare */
 #define MG_LIVE_MAX_AGE_NS    180000000000ull
 
-enum mg_conn { MG_CONN_NONE, MG_CONN_HELLO, MG_CONN_UP };
+/* HELLO: connected, HELLO not taken yet; WELCOME: waiting for the answer. */
+enum mg_conn { MG_CONN_NONE, MG_CONN_HELLO, MG_CONN_WELCOME, MG_CONN_UP };
 
 enum mg_job_kind {
 	MG_JOB_NONE, MG_JOB_DETECT, MG_JOB_STATS, MG_JOB_PURGE /* for the governor */, MG_JOB_PACE, MG_JOB_SET_DECAY, MG_JOB_RESTORE_DECAY,
@@ -53,7 +56,7 @@ struct mg_link {
 	bool sealed;
 
 	enum mg_conn conn;
-	uint64_t dial_ns, backoff_ns, welcome_by_ns, report_ns, report_every_ns;
+	uint64_t dial_ns, backoff_ns, answer_by_ns, hello_ns, report_ns, report_every_ns;
 	uint64_t report_seq, flood_s;
 	unsigned flood_n;
 	bool want_live;              /* the policy reads live bytes */
@@ -61,6 +64,7 @@ struct mg_link {
 	struct mg_lease lease;
 
 	const struct mg_allocator_ops *ops; /* NULL until the runtime thread has looked */
+	bool can_purge;
 	struct mg_job job, next;     /* running on the runtime thread; waiting for it */
 	struct mg_budget budget;
 	struct mg_pace pace;
@@ -84,6 +88,8 @@ bool mg_link_purging(const struct mg_link *l);
 /* dial.c: tries to reach the governor; sends HELLO. Sets the time of the next try when it fails. */
 void mg_dial(struct mg_link *l);
 void mg_dial_later(struct mg_link *l);
+/* Sends HELLO, again when the governor had not accepted the connection yet. */
+void mg_dial_hello(struct mg_link *l);
 
 /* client.c */
 long mg_client_hello(struct mg_link *l, const char *tags, const char *scope); /* the datagram's length in l->out */

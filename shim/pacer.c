@@ -76,7 +76,7 @@ void mg_pacer_look(struct mg_link *l)
 void mg_pacer_tick(struct mg_link *l)
 {
 	follow_share(l);
-	if (!wanted(l) || !l->ops->purge) {
+	if (!wanted(l) || !l->can_purge) {
 		l->pace_ns = MG_NEVER;
 		return;
 	}

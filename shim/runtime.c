@@ -77,10 +77,12 @@ static void serve(const struct mg_request *q)
  * /proc does not say, the program is let go: better ungoverned than unending. */
 static bool last_ones(void)
 {
-	long n = mg_proc_threads();
-	int ours = OUR_THREADS - (atomic_load(&mg_shim.link.ctl) == MG_THREAD_GONE);
+	long n;
 
-	return atomic_load(&mg_shim.main_gone) && (n < 0 || n <= ours + 1);
+	if (!atomic_load(&mg_shim.main_gone))
+		return false;
+	n = mg_proc_threads();
+	return n < 0 || n <= OUR_THREADS + 1;
 }
 
 static void send_link_away(void)

@@ -328,6 +328,10 @@ class Governor:
         """Records, newest first; of one target where it is given."""
         return self.get("/api/v1/decisions?limit=128" + (f"&target={target['id']}" if target else ""))["decisions"]
 
+    def private_bytes(self):
+        with open(f"/proc/{self.pid}/smaps_rollup", encoding="ascii") as rollup:
+            return sum(int(line.split()[1]) << 10 for line in rollup if line.startswith("Private_"))
+
     def open_files(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 

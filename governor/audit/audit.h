@@ -7,6 +7,8 @@
 #include "governor/decide/rule.h"
 #include "governor/observe/view.h"
 
+#define MG_RECORD_SOURCES 8
+
 /* One decision as it is recorded: what `explain`, /api/v1/decisions and the JSONL file show. */
 struct mg_record {
 	uint64_t ts_wall_ns, now_ns, seq;
@@ -16,6 +18,11 @@ struct mg_record {
 	char why[MG_WHY_MAX];
 	char guard_why[MG_MAX_GUARDS][MG_WHY_MAX / 2]; /* by guard index, "" where it did not cut */
 	struct mg_value sig[MG_SIG__BUILTIN];          /* inputs, with ages */
+	struct {                                       /* inputs of configured sources that the rule names */
+		char name[2 * MG_NAME_MAX];
+		struct mg_value v;
+	} source[MG_RECORD_SOURCES];
+	uint8_t n_sources;
 	struct {
 		enum { MG_OUTCOME_PENDING, MG_OUTCOME_DRY, MG_OUTCOME_VETOED, MG_OUTCOME_DONE, MG_OUTCOME_REFUSED, MG_OUTCOME_LOST } state;
 		double expected_bytes, achieved_bytes;  /* NAN: not an action, or unknown */
@@ -27,7 +34,7 @@ struct mg_record {
 
 /* The last decisions of all targets, in a fixed ring; JSONL to the writer when the outcome is known (or at once for dry
  * run and vetoes). Holding is not recorded, except its first tick after something else. */
-#define MG_AUDIT_RING 256
+#define MG_AUDIT_RING 128
 struct mg_audit;
 int mg_audit_new(struct mg_writer *w, struct mg_audit **ret) MG_CHECK_RESULT;
 struct mg_audit *mg_audit_free(struct mg_audit *a);
@@ -38,6 +45,30 @@ struct mg_record *mg_audit_find(struct mg_audit *a, uint64_t seq);
 void mg_audit_write(struct mg_audit *a, const struct mg_record *r);
 /* i = 0 is the newest; NULL past the end. */
 const struct mg_record *mg_audit_at(const struct mg_audit *a, unsigned i);
+/* The newest record of a target; NULL: none in the ring. */
+const struct mg_record *mg_audit_newest(const struct mg_audit *a, const char *target_id);
+
+/* What was written since start, for memgov_decisions_total: one row per target name, rule, verb and mode. Vetoed wants
+ * are no decisions; they count in cuts. */
+#define MG_AUDIT_COUNTS 512
+struct mg_audit_count {
+	char target[MG_NAME_MAX], rule[MG_NAME_MAX];
+	const char *verb;
+	enum mg_mode mode;
+	uint64_t n;
+};
+struct mg_audit_stats {
+	struct mg_audit_count count[MG_AUDIT_COUNTS];
+	unsigned n_counts;
+	uint64_t uncounted;                            /* past the cap */
+	uint64_t cuts[MG_MAX_GUARDS];                  /* by guard: wants it cut or vetoed */
+};
+const struct mg_audit_stats *mg_audit_stats(const struct mg_audit *a); /* borrowed */
+
+/* hold, set, restore; of an action its own name: purge, gc. Static storage. */
+const char *mg_want_verb(const struct mg_want *w);
+/* Largest JSON object of a record. */
+#define MG_RECORD_JSON_MAX 16384
 /* Renders r as one JSON object into buf; returns the length, -ENOSPC. */
 int mg_record_json(const struct mg_record *r, char *buf, size_t cap);
 /* ts, outcome and mode left out: what replay compares. */

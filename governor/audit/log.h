@@ -28,7 +28,7 @@ extern struct mg_log *mg_the_log; /* NULL: silent */
 
 int mg_log_open(struct mg_writer *w, int text, enum mg_level max, struct mg_err *err) MG_CHECK_RESULT;
 void mg_log_close(void);
-/* mg_log(now, MG_LOG_INFO, "target.hello", "exe", MG_S(exe), "uid", MG_U(uid), NULL) */
+/* mg_log(now, MG_LOG_INFO, "target.hello", "exe", MG_S(exe), "uid", MG_U(uid)) */
 enum mg_log_kind { MG_LOG_STR = 1, MG_LOG_U64, MG_LOG_F64 };
 struct mg_log_val { enum mg_log_kind kind; const char *s; uint64_t u; double f; };
 struct mg_log_kv { const char *key; struct mg_log_val val; };

@@ -109,5 +109,8 @@ void mg_findings_print(const struct mg_findings *f, const char *path, const char
 void mg_findings_print_file(const struct mg_findings *f, const char *path, int fd);
 /* Writes the JSON schema of the policy file, from the same tables that parse it. */
 int mg_config_schema(int fd) MG_CHECK_RESULT;
+/* Writes the reference of the policy file, from the same tables: the man page memgov.yaml(5), or Markdown. */
+enum mg_manual { MG_MANUAL_MAN, MG_MANUAL_MARKDOWN };
+int mg_config_manual(int fd, enum mg_manual format) MG_CHECK_RESULT;
 
 #endif

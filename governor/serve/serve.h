@@ -22,4 +22,8 @@ int mg_serve_open(const struct mg_serve_ctx *ctx, const char *listen, const char
 		  struct mg_err *err) MG_CHECK_RESULT;
 struct mg_serve *mg_serve_close(struct mg_serve *s);
 
+/* The metric families, for `memgov list metrics`: i counts from 0; false past the end. */
+struct mg_metric_info { const char *name, *type, *help; };
+bool mg_metric_info(unsigned i, struct mg_metric_info *ret);
+
 #endif

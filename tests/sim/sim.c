@@ -102,8 +102,8 @@ static void put_knobs(struct mg_wire_out *o, const struct sim_proc *p)
 {
 	for (unsigned k = 0; k < MG_KNOB__COUNT; k++) {
 		double scale = k == MG_KNOB_DECAY ? 1000 : 1;
-		mg_wire_put_u64_in(o, "knob.", mg_knob_info((enum mg_knob)k)->name, isnan(p->knob[k]) ? UINT64_MAX : (uint64_t)(p->knob[k] * scale));
-		mg_wire_put_u64_in(o, "baseline.", mg_knob_info((enum mg_knob)k)->name, UINT64_MAX);
+		mg_wire_put_u64_in(o, "knob", mg_knob_info((enum mg_knob)k)->name, isnan(p->knob[k]) ? UINT64_MAX : (uint64_t)(p->knob[k] * scale));
+		mg_wire_put_u64_in(o, "baseline", mg_knob_info((enum mg_knob)k)->name, UINT64_MAX);
 	}
 }
 

@@ -300,13 +300,13 @@ static int refuse_memory(void)
 	return (int)(r < 0 ? r : mg_sys3(__NR_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog));
 }
 
-/* How many helpers of this pass, the had their first block in this block's heap. */
-static unsigned times_seen(const struct pass *p, uintptr_t block)
+/* How many helpers before this one had their first block in the same heap. */
+static unsigned times_seen(const struct pass *p, const struct helper *h)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < p->n; i++)
-		n += p->helper[i].heap >> HEAP_SHIFT == block >> HEAP_SHIFT;
+	for (const struct helper *o = p->helper; o < h; o++)
+		n += o->heap >> HEAP_SHIFT == h->heap >> HEAP_SHIFT;
 	return n;
 }
 
@@ -319,7 +319,7 @@ static void *helper_main(void *arg)
 	h->heap = (uintptr_t)seed;
 	h->error = seed ? refuse_memory() : -ENOMEM;
 	p->libc->free(seed);
-	if (h->error == 0 && times_seen(p, h->heap) == 0)
+	if (h->error == 0 && times_seen(p, h) == 0)
 		sweep(p, h);
 	h->cpu_ns = mg_host_cpu_ns();
 	atomic_store(&h->done, 1);
@@ -440,7 +440,7 @@ static int visit_arenas(struct pass *p)
 				return 0;
 		}
 		/* once when it was unowned or made, twice in the ring, which skips an arena that is locked just then */
-		if (times_seen(p, p->helper[p->n - 1].heap) > 3)
+		if (times_seen(p, &p->helper[p->n - 1]) > 2)
 			return 0;
 	}
 	p->ret->stopped |= most == 0;

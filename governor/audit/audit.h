@@ -45,7 +45,7 @@ struct mg_record *mg_audit_find(struct mg_audit *a, uint64_t seq);
 void mg_audit_write(struct mg_audit *a, const struct mg_record *r);
 /* i = 0 is the newest; NULL past the end. */
 const struct mg_record *mg_audit_at(const struct mg_audit *a, unsigned i);
-/* The newest record of a target; NULL: none in the ring. */
+/* What a target's status shows: its newest change, else its newest record (a hold or a veto); NULL: none in the ring. */
 const struct mg_record *mg_audit_newest(const struct mg_audit *a, const char *target_id);
 
 /* What was written since start, for memgov_decisions_total: one row per target name, rule, verb and mode. Vetoed wants

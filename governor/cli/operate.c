@@ -292,8 +292,9 @@ static void print_explained(const cJSON *t)
 	printf("\nLast decisions\n");
 	EACH(d, t, "decisions")
 		print_decision(d);
+	printf("\n");
 	EACH(h, t, "hints")
-		printf("\nHint (%s): %s\n", mg_json_text(h, "name"), mg_json_text(h, "text"));
+		printf("hint (%s): %s\n", mg_json_text(h, "name"), mg_json_text(h, "text"));
 }
 
 int mg_cli_explain(const struct mg_cli *c)
@@ -320,7 +321,7 @@ static int set_paused(const struct mg_cli *c, const char *path, const char *done
 		return status;
 	if (!c->json) {
 		plain(c->n_args ? c->arg[0] : "everything");
-		printf(" %s (%.0f processes)\n", done, mg_json_double(o, "processes"));
+		printf(" %s (%.0f process%s)\n", done, mg_json_double(o, "processes"), mg_json_double(o, "processes") == 1 ? "" : "es");
 	}
 	if (!c->json && mg_json_true(o, "off_file"))
 		printf("the off file beside the control socket still keeps everything paused\n");

@@ -12,7 +12,7 @@
 #include "governor/util/str.h"
 
 const struct mg_cli_option mg_cli_options[MG_OPT__COUNT] = {
-	[MG_OPT_CONFIG]  = { "config", 'c', MG_CLI_TEXT, "FILE", "the policy file; " MG_DEFAULT_CONFIG " for run", offsetof(struct mg_cli, config) },
+	[MG_OPT_CONFIG]  = { "config", 'c', MG_CLI_TEXT, "FILE", "the policy file (run: " MG_DEFAULT_CONFIG "); other verbs look there for serve.admin", offsetof(struct mg_cli, config) },
 	[MG_OPT_DRY_RUN] = { "dry-run", 'n', MG_CLI_FLAG, NULL, "decide and record, send nothing", offsetof(struct mg_cli, dry_run) },
 	[MG_OPT_ENFORCE] = { "enforce", 0, MG_CLI_FLAG, NULL, "act, where target and rule allow it by their own mode", offsetof(struct mg_cli, enforce) },
 	[MG_OPT_SOCKET]  = { "socket", 's', MG_CLI_TEXT, "PATH", "the control socket; the operator's API is at PATH.admin", offsetof(struct mg_cli, socket) },

@@ -18,6 +18,7 @@
 #define CONNECTION_BYTES   (16U << 10)
 #define FIRST_PAGE_BYTES   (64U << 10)
 #define MAX_PAGE_BYTES     (16U << 20)
+#define MAX_BODY_BYTES     4096
 #define DEFAULT_DECISIONS  50
 
 struct mg_server {
@@ -169,21 +170,20 @@ static enum MHD_Result dispatch(const struct mg_server *s, struct MHD_Connection
 	return render(c, route, &q);
 }
 
-/* libmicrohttpd calls once with the headers, then with each piece of a body, then to be answered. No page reads a body. */
+/* libmicrohttpd calls once with the headers, then with each piece of a body, then to be answered. No page reads a body: a
+ * small one is thrown away, a large one ends the connection. *state counts it, from 1. */
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *path, const char *method, const char *version,
 				  const char *body, size_t *body_len, void **state)
 {
-	static int headers_seen;
+	uintptr_t seen = (uintptr_t)*state;
 
 	(void)version;
 	(void)body;
-	if (*state == NULL) {
-		*state = &headers_seen;
-		return MHD_YES;
-	}
-	if (*body_len != 0)
-		return MHD_NO;
-	return dispatch(cls, c, path, method);
+	if (seen != 0 && *body_len == 0)
+		return dispatch(cls, c, path, method);
+	*state = (void *)(seen + 1 + *body_len);
+	*body_len = 0;
+	return (uintptr_t)*state > MAX_BODY_BYTES ? MHD_NO : MHD_YES;
 }
 
 /* ---- nesting in the loop ---- */

@@ -210,6 +210,7 @@ class Redis(Program):
 
     def __init__(self, scratch, name="redis", **options):
         self.path = scratch.path / f"{name}.sock"
+        self.path.unlink(missing_ok=True)  # of one that ran before
         argv = ["redis-server", "--port", 0, "--unixsocket", self.path, "--save", "", "--appendonly", "no", "--dir", scratch.path,
                 "--enable-debug-command", "local", "--loglevel", "warning"]
         super().__init__(scratch, name, argv, stdout=subprocess.DEVNULL, **options)

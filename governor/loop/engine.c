@@ -406,6 +406,7 @@ void mg_engine_gone(struct mg_engine *e, struct mg_target *t)
 			e->n_targets--;
 			break;
 		}
+	mg_tick_gone(e, t);
 	share_leave(e, t);
 	rules_done(t);
 	mg_cgroup_close(&t->cgroup);

@@ -206,7 +206,6 @@ static void tick(struct mg_link *l)
 	l->now_ns = mg_sys_clock_ns(CLOCK_BOOTTIME);
 	if (mg_lease_due(&l->lease, l->now_ns))
 		end_lease(l, true);
-	atomic_store(&mg_shim.active, mg_lease_held(&l->lease));
 	if (!atomic_load(&mg_shim.main_gone) && mg_proc_leader_gone(&l->proc)) {
 		atomic_store(&mg_shim.main_gone, true);
 		mg_mailbox_ring(&mg_shim.box);
@@ -262,6 +261,7 @@ void *mg_link_main(void *arg)
 	(void)mg_sys_futex_wake(&mg_shim.ready);
 	while (r == 0 && !mg_thread_leaves(&mg_shim.link)) {
 		tick(l);
+		atomic_store(&mg_shim.active, mg_lease_held(&l->lease));
 		wait(l);
 	}
 	if (r == 0 && l->conn == MG_CONN_UP && !l->sealed)

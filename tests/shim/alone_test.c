@@ -183,12 +183,14 @@ static void test_log(void **state)
 	pclose(f);
 }
 
-int main(void)
+int main(int argc, char *argv[])
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, begin, end)
 	const struct CMUnitTest tests[] = {
 		T(test_threads), T(test_secure), T(test_limit_alone), T(test_pace_alone), T(test_musl), T(test_log),
 	};
 
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

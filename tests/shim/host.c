@@ -5,7 +5,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/audit.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
@@ -196,6 +198,22 @@ static void cmd_setuid(void)
 	say("setuid", r ? -errno : 0);
 }
 
+/* Keeps its capabilities over setuid(), as setpriv and its like do, and uses one: no other thread of the process could. */
+static void cmd_keepcaps(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	prctl(PR_SET_KEEPCAPS, 1);
+	if (setresuid(65534, 65534, 65534) < 0 || syscall(SYS_capget, &head, data) < 0) {
+		say("keepcaps", -errno);
+		return;
+	}
+	data[0].effective = data[0].permitted;
+	syscall(SYS_capset, &head, data);
+	say("keepcaps", setgroups(0, NULL) < 0 ? -errno : 0);
+}
+
 static void cmd_unshare(void)
 {
 	int r = unshare(CLONE_NEWUSER);
@@ -245,7 +263,7 @@ static const struct { const char *name; void (*run)(void); } commands[] = {
 	{ "ping", cmd_ping }, { "rss", cmd_rss }, { "active", cmd_active }, { "version", cmd_version }, { "abi", cmd_abi },
 	{ "secure", cmd_secure }, { "threads", cmd_threads }, { "burst", cmd_burst }, { "fork", cmd_fork }, { "reap", cmd_reap },
 	{ "exec", cmd_exec }, { "closeall", cmd_closeall }, { "dup2all", cmd_dup2all }, { "daemon", cmd_daemon },
-	{ "signals", cmd_signals }, { "seal", cmd_seal }, { "setuid", cmd_setuid }, { "unshare", cmd_unshare },
+	{ "signals", cmd_signals }, { "seal", cmd_seal }, { "setuid", cmd_setuid }, { "keepcaps", cmd_keepcaps }, { "unshare", cmd_unshare },
 	{ "unshare_pid", cmd_unshare_pid }, { "setns", cmd_setns }, { "main_exit", cmd_main_exit }, { "exit", cmd_exit },
 };
 

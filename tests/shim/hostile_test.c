@@ -178,7 +178,7 @@ static void test_seq_goes_back(void **state)
 	well("an old message");
 }
 
-int main(void)
+int main(int argc, char *argv[])
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, begin, end)
 	const struct CMUnitTest tests[] = {
@@ -186,5 +186,7 @@ int main(void)
 		T(test_close_mid_command), T(test_wrong_uid), T(test_seq_goes_back),
 	};
 
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -299,7 +299,7 @@ static void test_api(void **state)
 	check(host_says(&h, "abi 1", 2000), "memgov_abi() is 1: %s", h.line);
 }
 
-int main(void)
+int main(int argc, char *argv[])
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, begin, end)
 	const struct CMUnitTest tests[] = {
@@ -308,5 +308,7 @@ int main(void)
 		T(test_stopped_past_lease), T(test_purge), T(test_pace), T(test_api),
 	};
 
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,6 +30,8 @@ void host_kill(struct host *h);
 int threads_of(pid_t pid);
 /* Waits until the process has so many threads. */
 bool threads_become(pid_t pid, int n, int timeout_ms);
+/* The uid that all of its threads have; -1 when they differ. */
+int threads_uid(pid_t pid);
 /* Entries in /proc/PID/fd. */
 int descriptors_of(pid_t pid);
 const char *scratch(const char *name); /* a path in this test's own directory; valid until two calls later */

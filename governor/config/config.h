@@ -8,7 +8,7 @@
 #include "governor/guard/guard.h"
 
 /* Modes. mg_config.mode is the file's, which --enforce and --dry-run replace; mg_target_spec.mode and mg_rule.mode are caps
- * (enforce where the file gives none). What holds is the lowest of the three: mg_config_mode. */
+ * (enforce where the file gives none). What holds is the lowest of the three, which the engine takes. */
 
 #define MG_MAX_SOURCES        32
 #define MG_MAX_TARGET_RULES   16
@@ -77,13 +77,6 @@ struct mg_config {
 	struct mg_target_spec *targets; uint8_t n_targets; /* in file order; the first match wins */
 };
 
-/* The mode of one rule of one target. */
-static inline enum mg_mode mg_config_mode(const struct mg_config *c, const struct mg_target_spec *t, const struct mg_rule *r)
-{
-	enum mg_mode m = c->mode < t->mode ? c->mode : t->mode;
-	return m < r->mode ? m : r->mode;
-}
-
 enum mg_severity { MG_SEV_ERROR, MG_SEV_WARNING };
 struct mg_finding {
 	enum mg_severity severity;
@@ -111,6 +104,8 @@ int mg_config_check_owner(const char *path, struct mg_err *err) MG_CHECK_RESULT;
 struct mg_names mg_config_names(struct mg_config *c);
 /* Writes `file:line:col: error: text`, the source line and a caret, for every finding. */
 void mg_findings_print(const struct mg_findings *f, const char *path, const char *text, size_t len, int fd);
+/* The same, with the text read from path again; where that fails, without source lines. */
+void mg_findings_print_file(const struct mg_findings *f, const char *path, int fd);
 /* Writes the JSON schema of the policy file, from the same tables that parse it. */
 int mg_config_schema(int fd) MG_CHECK_RESULT;
 /* Writes the reference of the policy file, from the same tables: the man page memgov.yaml(5), or Markdown. */

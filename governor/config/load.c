@@ -234,12 +234,12 @@ static void check_whole(struct mg_load *l, const struct mg_node *root)
 	struct mg_config *c = l->c;
 	const struct mg_node *lease = mg_node_get(mg_node_get(root, "control"), "lease"), *targets = mg_node_get(root, "targets");
 
-	if (c->lease_ns < 3 * c->interval_ns)
+	if (c->lease_ns > 0 && c->lease_ns < 3 * c->interval_ns)
 		mg_load_error(l, lease ? lease : mg_node_get(root, "interval"),
 			      "`lease` must be at least three times `interval`: it is renewed every third of it");
 	if (!targets || (targets->type == MG_NODE_MAP && targets->n == 0))
 		mg_load_warn(l, root, "no `targets`: nothing is governed");
-	for (unsigned i = 0; i < c->n_signals; i++)
+	for (unsigned i = 0; i < c->n_signals && l->f->errors == 0; i++) /* a rule with an error may be the one that uses it */
 		if (!l->signal_used[i])
 			mg_load_warn(l, l->signal_at[i], "signal `%s` is used by no rule", c->signals[i].name);
 	if (c->n_uids == 0 && !mg_node_get(mg_node_get(root, "control"), "allow_uids")) {
@@ -349,6 +349,16 @@ int mg_config_load(const char *path, struct mg_config **ret, struct mg_findings 
 	if (r == -EINVAL)
 		return mg_fail(err, r, "%s: %u errors; memgov check-config shows them", path, findings->errors);
 	return r < 0 ? mg_fail(err, r, "no memory to load %s", path) : 0;
+}
+
+void mg_findings_print_file(const struct mg_findings *f, const char *path, int fd)
+{
+	MG_FREE char *text = NULL;
+	size_t len = 0;
+
+	if (mg_config_read(path, &text, &len, NULL) < 0)
+		len = 0;
+	mg_findings_print(f, path, text ? text : "", len, fd);
 }
 
 struct mg_config *mg_config_free(struct mg_config *c)

@@ -31,15 +31,18 @@ void mg_json_value(struct mg_json *j, const char *key, struct mg_value v)
 	mg_json_num(j, key, v.known ? v.v : NAN);
 }
 
-/* Delayed: only time keeps it back, so it is a change that will come. */
+/* The guard that vetoes is the last that speaks; these wait for nothing but time. */
 bool mg_want_delayed(const struct mg_want *w)
 {
-	uint32_t timed = 0;
+	static const char *const timed[] = { "cooldown", "backoff", "budget" };
 
-	for (unsigned i = 0; i < MG_MAX_GUARDS && mg_guards[i].name; i++)
-		if (strcmp(mg_guards[i].name, "cooldown") == 0 || strcmp(mg_guards[i].name, "backoff") == 0)
-			timed |= 1U << i;
-	return w->vetoed && (w->guards & timed) != 0 && (w->guards & ~timed) == 0;
+	if (!w->vetoed || w->guards == 0)
+		return false;
+	const char *last = mg_guards[31 - __builtin_clz(w->guards)].name;
+	for (unsigned i = 0; i < sizeof timed / sizeof timed[0]; i++)
+		if (strcmp(last, timed[i]) == 0)
+			return true;
+	return false;
 }
 
 void mg_json_want(struct mg_json *j, const struct mg_target_rule *tr, unsigned i)

@@ -16,8 +16,8 @@ struct mg_peer; /* one connection */
 struct mg_control_conf {
 	char path[108];
 	mode_t mode;                      /* 0660 unless configured; never 0666 */
-	const uid_t *allow_uids; unsigned n_uids;
-	const gid_t *allow_gids; unsigned n_gids; /* matched by SO_PEERGROUPS */
+	const uid_t *allow_uids; unsigned n_uids; /* borrowed; none: the governor's own uid and root */
+	const gid_t *allow_gids; unsigned n_gids; /* borrowed; matched by SO_PEERGROUPS; the first becomes the socket's group */
 	unsigned max_peers, max_per_uid;  /* 10240, 1024 */
 	uint64_t hello_deadline_ns;       /* 2 s */
 };
@@ -35,22 +35,25 @@ struct mg_control_ops {
 	int (*hello)(void *ctx, struct mg_peer *p, struct mg_hello *h);
 	/* REPORT, ACK, NAK, BYE of a peer past its HELLO. */
 	void (*message)(void *ctx, struct mg_peer *p, const struct mg_wire_msg *m);
-	/* The connection ended; p is freed after this returns. */
+	/* The connection of a kept peer ended. Called from the loop, never from inside mg_peer_drop; p is freed after it returns. */
 	void (*gone)(void *ctx, struct mg_peer *p, const char *why);
 	/* For logs and counters: a refused or broken peer, rate-limited by the log. line: what the operator can do, or "". */
 	void (*refused)(void *ctx, uid_t uid, gid_t gid, pid_t pid, const char *why, const char *line);
 };
 
-/* Binds a temporary name and renames it over path; takes PATH.lock; never unlinks a live peer's socket. */
+/* Binds a temporary name and renames it over path; takes PATH.lock; never unlinks a live peer's socket. Called on the loop's
+ * thread; uses SIGALRM, which stays blocked or harmless outside. -EADDRINUSE: another governor lives there. */
 int mg_control_open(struct mg_loop *l, const struct mg_control_conf *conf, const struct mg_control_ops *ops, void *ctx,
 		    struct mg_control **ret, struct mg_err *err) MG_CHECK_RESULT;
+/* Tells gone() of every kept peer, closes all, removes the socket's file. Returns NULL. */
 struct mg_control *mg_control_close(struct mg_control *c);
 
 void mg_peer_set_user(struct mg_peer *p, void *user);
 void *mg_peer_user(const struct mg_peer *p);
 /* Never blocks. -EAGAIN: the peer's queue is full, the datagram is dropped and counted. */
 int mg_peer_send(struct mg_peer *p, const char *buf, size_t len);
-void mg_peer_drop(struct mg_peer *p, const char *code, const char *why); /* ERROR, then close */
+/* ERROR, then close; p stays valid until gone() of this or the next turn. */
+void mg_peer_drop(struct mg_peer *p, const char *code, const char *why);
 
 struct mg_control_stats { uint64_t accepted, refused, malformed, messages, sent, send_dropped, banned, rights_refused; unsigned peers; };
 void mg_control_stats(const struct mg_control *c, struct mg_control_stats *ret);

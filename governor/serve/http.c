@@ -241,7 +241,8 @@ static void close_server(struct mg_server *s)
 {
 	if (s->daemon) {
 		mg_loop_del(s->serve->ctx.loop, &s->handle);
-		(void)mg_loop_timer(s->serve->ctx.loop, &s->timer, 0);
+		int disarmed = mg_loop_timer(s->serve->ctx.loop, &s->timer, 0); /* cannot fail */
+		(void)disarmed;
 		MHD_socket fd = MHD_quiesce_daemon(s->daemon); /* ours again: MHD_stop_daemon would close it */
 		MHD_stop_daemon(s->daemon);
 		if (fd == MHD_INVALID_SOCKET)

@@ -32,7 +32,7 @@ unsigned mg_page_resume(const struct mg_request *q, struct mg_buf *b);
 bool mg_asked_for(const struct mg_request *q, const struct mg_target *t);
 unsigned mg_page_no_target(const struct mg_request *q, struct mg_buf *b); /* 404 */
 void mg_json_value(struct mg_json *j, const char *key, struct mg_value v); /* unknown: null */
-/* True for a want that only cooldown or backoff keeps back: it will come. */
+/* True for a want that only time keeps back (cooldown, backoff, budget): it will come. */
 bool mg_want_delayed(const struct mg_want *w);
 /* Want i of the rule's newest decision, with the guards that cut it. */
 void mg_json_want(struct mg_json *j, const struct mg_target_rule *tr, unsigned i);

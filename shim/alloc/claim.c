@@ -41,6 +41,7 @@
 #define BATCH_BYTES  (16u << 20) /* held and still resident at most; also bounds how long the mmap lock is held */
 #define LEAST_BATCH  (1u << 20)
 #define LARGEST      (32u << 20) /* first size asked for; half of glibc's largest heap */
+#define FINE_BELOW   (256u << 10)
 #define SEED_BYTES   2000        /* past the thread cache, so that it comes from the arena */
 #define HEAP_SHIFT   26          /* glibc's heaps are aligned to 64 MiB */
 #define REST_EVERY   256         /* blocks between two rests, which let a waiting thread have the arena's lock */
@@ -237,6 +238,7 @@ static void release(struct pass *p, struct block **list)
 		struct block *b = *list;
 
 		*list = b->next;
+		p->held_bytes -= p->libc->usable_size(b);
 		timed_free(p, b);
 		if (++n % REST_EVERY)
 			continue;
@@ -245,16 +247,39 @@ static void release(struct pass *p, struct block **list)
 	}
 }
 
-/* From large to small by a 32nd part: what a claimed chunk leaves behind is at most that part, and is taken next. */
+/* True when a chunk of at least this size is free in an arena still to be swept. */
+static bool has_free(struct pass *p, size_t size)
+{
+	void *b = timed_malloc(p, size);
+
+	if (!b)
+		return false;
+	bool old = !is_new(p, (uintptr_t)b, p->libc->usable_size(b));
+	bool wanted = !is_main(p, (uintptr_t)b) || !p->main_swept;
+	timed_free(p, b);
+	return old && wanted;
+}
+
+/* The next smaller size. What a claimed chunk leaves behind is at most the step, and its header may cost a page that could have
+ * gone: one of many in a large chunk, so that small chunks need the small steps. */
+static size_t step(size_t size)
+{
+	return size > FINE_BELOW ? size / 32 : size / 128;
+}
+
+/* From large to small by halves, and where there is something in steps. An arena with nothing to give costs a few failed calls. */
 static void sweep(struct pass *p, struct helper *h)
 {
 	size_t least = p->page + sizeof(struct block);
 
-	for (size_t size = LARGEST; size >= least && !p->ret->stopped; size -= size / 32) {
-		while (claim_one(p, h, size))
-			;
-		if (over_bound(p))
-			break;
+	for (size_t top = LARGEST; top > least && !p->ret->stopped; top /= 2) {
+		size_t end = top / 2 > least ? top / 2 : least;
+
+		if (over_bound(p) || !has_free(p, end))
+			continue;
+		for (size_t size = top; size >= end && !p->ret->stopped; size -= step(size))
+			while (claim_one(p, h, size))
+				;
 	}
 	flush(p);
 	if (!p->ret->stopped)
@@ -282,6 +307,16 @@ static int refuse_memory(void)
 	return (int)(r < 0 ? r : mg_sys3(__NR_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog));
 }
 
+/* How many helpers before this one had their first block in the same heap. */
+static unsigned times_seen(const struct pass *p, const struct helper *h)
+{
+	unsigned n = 0;
+
+	for (const struct helper *o = p->helper; o < h; o++)
+		n += o->heap >> HEAP_SHIFT == h->heap >> HEAP_SHIFT;
+	return n;
+}
+
 static void *helper_main(void *arg)
 {
 	struct helper *h = arg;
@@ -291,7 +326,7 @@ static void *helper_main(void *arg)
 	h->heap = (uintptr_t)seed;
 	h->error = seed ? refuse_memory() : -ENOMEM;
 	p->libc->free(seed);
-	if (h->error == 0)
+	if (h->error == 0 && times_seen(p, h) == 0)
 		sweep(p, h);
 	h->cpu_ns = mg_host_cpu_ns();
 	atomic_store(&h->done, 1);
@@ -353,7 +388,7 @@ static unsigned thread_room(void)
 		{ "/sys/fs/cgroup/pids.max", "/sys/fs/cgroup/pids.current" },
 		{ "/sys/fs/cgroup/pids/pids.max", "/sys/fs/cgroup/pids/pids.current" },
 	};
-	struct rlimit64 limit = { 0 };
+	struct rlimit limit = { 0 };
 	uint64_t room = MAX_HELPERS, max, now;
 
 	for (unsigned i = 0; i < sizeof pids / sizeof pids[0]; i++)
@@ -372,9 +407,9 @@ static uint64_t address_room(void)
 	uint64_t used = mg_host_vsize(), room = used;
 
 	for (unsigned i = 0; i < sizeof which / sizeof which[0]; i++) {
-		struct rlimit64 limit = { 0 };
+		struct rlimit limit = { 0 };
 
-		if (mg_sys4(__NR_prlimit64, 0, which[i], NULL, &limit) < 0 || limit.rlim_cur == RLIM64_INFINITY)
+		if (mg_sys4(__NR_prlimit64, 0, which[i], NULL, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
 			continue;
 		uint64_t left = mg_host_above(limit.rlim_cur, used) / 2;
 		room = left < room ? left : room;
@@ -390,15 +425,6 @@ static unsigned task_count(void)
 	if (mg_sys5(__NR_statx, AT_FDCWD, "/proc/self/task", 0, STATX_NLINK, &st) < 0 || st.stx_nlink < 2)
 		return 0;
 	return st.stx_nlink - 2;
-}
-
-static unsigned times_seen(const struct pass *p, uintptr_t block)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < p->n; i++)
-		n += p->helper[i].heap >> HEAP_SHIFT == block >> HEAP_SHIFT;
-	return n;
 }
 
 /* Starts helpers one after the other until every arena was visited or a bound is met. */
@@ -420,13 +446,10 @@ static int visit_arenas(struct pass *p)
 			if (alone || !ring_in_reach)
 				return 0;
 		}
-		/* once when it was unowned or made, once in the ring: the third time the ring is round */
-		if (times_seen(p, p->helper[p->n - 1].heap) > 2) {
-			p->ret->whole = true;
+		/* once when it was unowned or made, twice in the ring, which skips an arena that is locked just then */
+		if (times_seen(p, &p->helper[p->n - 1]) > 2)
 			return 0;
-		}
 	}
-	p->ret->stopped |= most == 0;
 	return p->n ? 0 : -EAGAIN;
 }
 

@@ -72,15 +72,26 @@ static int private_table(void)
 	return close_listed();
 }
 
+/* A signal that this thread alone is sent and has blocked: another thread can wake it without sharing a descriptor. */
 static void open_wake(struct mg_link *l)
 {
-	int ends[2];
+	uint64_t mask = 1ull << (MG_POKE_SIGNAL - 1);
 
-	l->wake = -1;
-	if (mg_sys2(__NR_pipe2, ends, O_CLOEXEC | O_NONBLOCK) < 0)
+	l->wake = (int)mg_sys4(__NR_signalfd4, -1, &mask, sizeof(mask), O_CLOEXEC | O_NONBLOCK);
+	l->pokes = atomic_load(&mg_shim.pokes);
+}
+
+/* Takes as many as were sent, no more: one that waits for the whole process is the program's. */
+static void take_poke(struct mg_link *l)
+{
+	char info[128];
+
+	if (l->pokes == atomic_load(&mg_shim.pokes)) {
+		l->wake = -1;
 		return;
-	l->wake = ends[0];
-	atomic_store(&mg_shim.wake_fd, ends[1]);
+	}
+	l->pokes++;
+	(void)mg_sys_read(l->wake, info, sizeof(info));
 }
 
 /* The identity is the process's: it survives a stop of the threads, not a fork. */
@@ -136,6 +147,7 @@ bool mg_link_sealed(struct mg_link *l)
 	if (l->sealed || !mg_proc_sealed(&l->proc))
 		return l->sealed;
 	l->sealed = true;
+	atomic_store(&mg_shim.sealed, true);
 	mg_mailbox_cancel(&mg_shim.box);
 	end_lease(l, false);
 	mg_job_tick(l);
@@ -206,7 +218,6 @@ static void tick(struct mg_link *l)
 	l->now_ns = mg_sys_clock_ns(CLOCK_BOOTTIME);
 	if (mg_lease_due(&l->lease, l->now_ns))
 		end_lease(l, true);
-	atomic_store(&mg_shim.active, mg_lease_held(&l->lease));
 	if (!atomic_load(&mg_shim.main_gone) && mg_proc_leader_gone(&l->proc)) {
 		atomic_store(&mg_shim.main_gone, true);
 		mg_mailbox_ring(&mg_shim.box);
@@ -244,10 +255,17 @@ static void wait(struct mg_link *l)
 {
 	struct pollfd fds[2] = { { .fd = l->wake, .events = POLLIN }, { .fd = l->sealed ? -1 : l->sock, .events = POLLIN } };
 	uint64_t at = next_wake(l), now = mg_sys_clock_ns(CLOCK_BOOTTIME);
-	char drop[16];
 
 	if (mg_sys_poll(fds, 2, at > now ? at - now : 0) > 0 && fds[0].revents)
-		(void)mg_sys_read(l->wake, drop, sizeof(drop));
+		take_poke(l);
+}
+
+/* In a sealed process even the end of a thread may be fatal, unless it is the process's. */
+static bool leaves(struct mg_link *l)
+{
+	if (atomic_load(&mg_shim.link.ctl) != MG_THREAD_ASKED || (mg_link_sealed(l) && !atomic_load(&mg_shim.main_gone)))
+		return false;
+	return mg_thread_leaves(&mg_shim.link);
 }
 
 void *mg_link_main(void *arg)
@@ -260,13 +278,13 @@ void *mg_link_main(void *arg)
 	r = link_open(l);
 	atomic_store(&mg_shim.ready, 1);
 	(void)mg_sys_futex_wake(&mg_shim.ready);
-	while (r == 0 && !mg_thread_leaves(&mg_shim.link)) {
+	while (r == 0 && !leaves(l)) {
 		tick(l);
+		atomic_store(&mg_shim.active, mg_lease_held(&l->lease));
 		wait(l);
 	}
 	if (r == 0 && l->conn == MG_CONN_UP && !l->sealed)
 		mg_client_bye(l, "the target's threads stop");
-	atomic_store(&mg_shim.wake_fd, -1);
 	atomic_store(&mg_shim.active, false);
 	atomic_store(&mg_shim.link.ctl, MG_THREAD_GONE);
 	return NULL;

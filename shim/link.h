@@ -49,7 +49,8 @@ struct mg_job {
 struct mg_link {
 	uint64_t now_ns;             /* CLOCK_BOOTTIME of this tick */
 	uint64_t rng;
-	int sock, wake;              /* wake: read end of the pipe; -1 none */
+	int sock, wake;              /* wake: the signalfd of MG_POKE_SIGNAL; -1 none */
+	uint32_t pokes;              /* of them taken */
 	struct mg_proc proc;
 	struct mg_cgroup_kept cgroup;
 	struct mg_cow cow;

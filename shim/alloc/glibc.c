@@ -121,11 +121,13 @@ static void stats(struct mg_alloc_stats *ret, bool want_live)
 }
 
 /* A trim walks every free chunk under its arena's lock, and empties the pages of those a claim did not reach. */
-static double predicted_trim_ns(const struct mg_claim_result *claim)
+static bool trim_in_bounds(const struct mg_purge_request *q, const struct mg_claim_result *claim)
 {
 	double ns = (double)claim->chunks * learned.trim_ns_per_chunk;
 
-	return claim->whole ? ns : ns + (double)mg_host_anon() * learned.trim_ns_per_byte;
+	if (!claim->whole)
+		ns += (double)mg_host_anon() * learned.trim_ns_per_byte;
+	return (q->max_pause_ns == 0 || ns <= (double)q->max_pause_ns) && (q->cpu_budget_ns == 0 || ns <= (double)q->cpu_budget_ns);
 }
 
 static void trim(const struct mg_claim_result *claim, struct mg_purge_result *ret)
@@ -160,8 +162,7 @@ static int purge(const struct mg_purge_request *q, struct mg_purge_result *ret)
 
 	out.longest_ns = claim.longest_ns;
 	out.more = claim.stopped;
-	bool in_bound = q->max_pause_ns == 0 || predicted_trim_ns(&claim) <= (double)q->max_pause_ns;
-	if (!claim.stopped && in_bound)
+	if (!claim.stopped && trim_in_bounds(q, &claim))
 		trim(&claim, &out);
 	else if (r < 0)
 		return -EAGAIN; /* no claim, and a trim would take too long */

@@ -21,6 +21,8 @@
 #define PAUSE_NS 10000000ull
 #define NO_PAUSE 0
 #define LIVE 512
+#define STRESS_NS 5000000000ull
+#define SHORT_NS 20000000ull /* what a busy machine adds to any wait */
 
 static const struct mg_allocator_ops *ops;
 
@@ -173,7 +175,133 @@ static void threads_hardly_wait(void **state)
 		       (double)trim.control_ns / 1e6, (double)ours.took_ns / 1e6, (double)ours.longest_ns / 1e6,
 		       (double)ours.control_ns / 1e6, share, (double)ours.longest_ns / (double)trim.longest_ns);
 		check(share >= 0.9, "%s: at least nine tenths of what malloc_trim returns: %.3f", rows[i].name, share);
+		check(ours.longest_ns < trim.longest_ns / 2 + SHORT_NS, "%s: no thread waits half as long as for malloc_trim",
+		      rows[i].name);
 	}
+}
+
+/* Purges of every kind over and over: bounded, unbounded, cancelled on the way. */
+static void nothing_is_damaged(void **state)
+{
+	(void)state;
+	struct busy b[4];
+	_Atomic bool cancel = false;
+	uint64_t damaged = 0, purges = 0, end = mg_host_now_ns() + STRESS_NS, seed = mg_host_now_ns();
+
+	printf("seed %llu\n", (unsigned long long)seed);
+	start_busy(b, 4, 128 * MG_MIB, MG_HEAP_RANDOM);
+	for (; mg_host_now_ns() < end; purges++) {
+		struct mg_purge_call c = { .ops = ops, .q = { .bytes = UINT64_MAX, .max_pause_ns = PAUSE_NS, .cancel = &cancel } };
+		pthread_t t;
+
+		if (mg_heap_random(&seed) % 4 == 0)
+			c.q.bytes = mg_heap_random(&seed) % (8 * MG_MIB);
+		check(pthread_create(&t, NULL, mg_purge_thread, &c) == 0, "the runtime thread starts");
+		usleep((useconds_t)(mg_heap_random(&seed) % 30000));
+		atomic_store(&cancel, mg_heap_random(&seed) % 4 == 0);
+		pthread_join(t, NULL);
+		atomic_store(&cancel, false);
+		check(c.ret == 0, "a purge in a running program is not refused, got %d", c.ret);
+	}
+	uint64_t operations = end_busy(b, 4, &damaged);
+	printf("%llu purges, %llu operations\n", (unsigned long long)purges, (unsigned long long)operations);
+	check(purges >= 10 && operations > 10000, "there was something to damage");
+	check(damaged == 0, "every block held what was written: %llu did not (seed above)", (unsigned long long)damaged);
+}
+
+/* Two of glibc's arenas, this thread's and the helper's, are 64 MiB of reserved address space each. */
+static void one_thread_gets_no_arenas(void **state)
+{
+	(void)state;
+	struct mg_heap heap = { .bytes = 64 * MG_MIB, .pattern = MG_HEAP_BURST };
+
+	mg_heap_make(&heap);
+	uint64_t before = mg_host_vsize();
+	struct mg_purge_call c = mg_purge(ops, UINT64_MAX, PAUSE_NS);
+	uint64_t grown = mg_host_above(mg_host_vsize(), before);
+	check(c.ret == 0 && c.r.returned > 48 * MG_MIB, "the main arena is reached: %llu MiB", (unsigned long long)(c.r.returned / MG_MIB));
+	check(grown <= 2 * 64 * MG_MIB + MG_MIB, "without arenas for every core: address space grew by %llu MiB",
+	      (unsigned long long)(grown / MG_MIB));
+	check(mg_heap_damage(&heap) == 0, "no live block is touched");
+	mg_heap_end(&heap);
+}
+
+/* prctl(PR_SET_SECCOMP) fails from here on, as under a strict container profile. */
+static void forbid_filters(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_SECCOMP, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog prog = { .len = sizeof code / sizeof code[0], .filter = code };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
+		abort();
+}
+
+static void forbid_threads(void)
+{
+	struct rlimit few = { 8, 8 };
+
+	if (setrlimit(RLIMIT_NPROC, &few))
+		abort();
+}
+
+/* In a child: what it forbids to itself ends with it. Exit status: a bit for each thing that went wrong. */
+static int without(void (*forbid)(void))
+{
+	struct mg_heap heap = { .bytes = 64 * MG_MIB, .pattern = MG_HEAP_BURST };
+	struct mg_purge_call c = { .ops = ops, .q = { .bytes = UINT64_MAX, .max_pause_ns = PAUSE_NS } };
+
+	mg_heap_make(&heap);
+	forbid();
+	uint64_t before = mg_host_anon();
+	(void)mg_purge_thread(&c);
+	int wrong = (c.ret != -EAGAIN) | (mg_host_above(before, mg_host_anon()) > MG_MIB) << 1;
+	c.q.max_pause_ns = NO_PAUSE;
+	(void)mg_purge_thread(&c);
+	return wrong | (c.ret != 0) << 2 | (c.r.returned < 48 * MG_MIB) << 3 | (mg_heap_damage(&heap) != 0) << 4;
+}
+
+static void the_bound_is_kept_without_claims(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name;
+		void (*forbid)(void);
+	} rows[] = { { "filters forbidden", forbid_filters }, { "threads forbidden", forbid_threads } };
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		int status = 0;
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(without(rows[i].forbid));
+		waitpid(pid, &status, 0);
+		check(WIFEXITED(status), "%s: the child ends by itself", rows[i].name);
+		int wrong = WEXITSTATUS(status);
+		check(!(wrong & 1), "%s: a pause that malloc_trim cannot keep is refused", rows[i].name);
+		check(!(wrong & 2), "%s: and nothing is done", rows[i].name);
+		check(!(wrong & 12), "%s: without a bound malloc_trim returns the pages", rows[i].name);
+		check(!(wrong & 16), "%s: no live block is touched", rows[i].name);
+	}
+}
+
+static bool filters_work(void)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		forbid_filters();
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 /* Stands for the shim's link thread, which every governed process has. */
@@ -187,11 +315,18 @@ static void *link_thread(void *arg)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_thread_gets_no_arenas), /* first: the others leave arenas behind */
+		cmocka_unit_test(the_bound_is_kept_without_claims),
 		cmocka_unit_test(threads_hardly_wait),
+		cmocka_unit_test(nothing_is_damaged),
 	};
 
 	pthread_t link;
 
+	if (!filters_work()) {
+		fprintf(stderr, "skipped: no seccomp filter can be installed here, so nothing can be claimed\n");
+		return 77;
+	}
 	if (pthread_create(&link, NULL, link_thread, NULL))
 		return 1;
 	ops = mg_detect();

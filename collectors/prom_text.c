@@ -368,14 +368,14 @@ static bool duplicate_label(const struct mg_prom *p, struct span name)
 	return false;
 }
 
-/* le of a histogram and quantile of a summary must be numbers. */
+/* le of a histogram and quantile of a summary must be numbers in text; OpenMetrics says so too, but no server checks it. */
 static int check_bound(struct mg_prom *p, const struct cursor *c, const uint64_t *family, const struct raw_label *l)
 {
 	bool bound = (type_of(family) == TYPE_HISTOGRAM && mg_equal(l->name.s, l->name.len, "le")) ||
 		     (type_of(family) == TYPE_SUMMARY && mg_equal(l->name.s, l->name.len, "quantile"));
 	double number;
 
-	if (!bound || mg_scan_double(l->value.s, l->value.len, &number) == 0)
+	if (!bound || p->format == MG_PROM_OPENMETRICS || mg_scan_double(l->value.s, l->value.len, &number) == 0)
 		return 0;
 	return bad(p, c, "le or quantile is not a number");
 }
@@ -490,12 +490,14 @@ static int openmetrics_time(struct mg_prom *p, struct cursor *c, int64_t *ret)
 }
 
 /* ` # {trace_id="x"} 0.67 1520879607.789`: checked, not kept. The series' own labels are no longer needed here. */
-static int read_exemplar(struct mg_prom *p, struct cursor *c)
+static int read_exemplar(struct mg_prom *p, struct cursor *c, struct span name)
 {
 	static const uint64_t untyped = 0;
 	double value;
 	int64_t time_ms;
 
+	if (!ends_with(name, "_total") && !ends_with(name, "_bucket"))
+		return bad(p, c, "an exemplar of what is neither a counter nor a bucket");
 	c->at++;
 	if (peek(c) != ' ')
 		return bad(p, c, "expected a space after #");
@@ -653,7 +655,7 @@ static int read_sample(struct mg_prom *p, struct cursor *c)
 		return r;
 	p->series++;
 	offer(p, family, name, &s);
-	return r > 0 ? read_exemplar(p, c) : 0;
+	return r > 0 ? read_exemplar(p, c, name) : 0;
 }
 
 static int read_line(struct mg_prom *p, const char *s, size_t len)

@@ -9,24 +9,7 @@
 #include "governor/util/str.h"
 #include "tests/check.h"
 #include "tests/collectors/expositions.h"
-
-static unsigned allocations; /* by everything linked here but libc */
-void *__real_malloc(size_t n);
-void *__wrap_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-
-void *__wrap_malloc(size_t n)
-{
-	allocations++;
-	return __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	allocations++;
-	return __real_calloc(n, size);
-}
+#include "tests/unit/collectors/allocations.h"
 
 static struct mg_prom *new_parser(const char *selector)
 {

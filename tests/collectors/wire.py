@@ -13,7 +13,7 @@ import time
 
 from sources import fetch
 
-from harness import Skipped, check, run_tests
+from harness import Skipped, check, need_root, run_tests
 
 TEXT = "text/plain; version=0.0.4"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -162,6 +162,24 @@ def slow_server(scratch):
     start = time.monotonic()
     fails(fetch(1, "app.a:a", url=f"{server.url}/slow", timeout_ms=300), "timed out")
     check(time.monotonic() - start < 5, "the timeout of the source ends it")
+
+
+def mute_name_server(scratch):
+    """A name that is never answered costs a scrape its timeout and the loop nothing: every turn comes when it is due."""
+    need_root()
+    mute = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        mute.bind(("127.0.0.53", 53))
+    except OSError as error:
+        raise Skipped(f"no socket for a mute name server: {error}") from error
+    (scratch.path / "resolv.conf").write_text("nameserver 127.0.0.53\noptions timeout:5 attempts:2\n")
+    cover = f"mount --bind {scratch.path}/resolv.conf /etc/resolv.conf && exec \"$@\""
+    start = time.monotonic()
+    got = fetch(3, "app.a:a", under=("unshare", "-m", "sh", "-c", cover, "sh"), url="http://mute.test/metrics", timeout_ms=300, every_ms=400)
+    took = time.monotonic() - start
+    mute.close()
+    check(len(got.failures) == 3 and "Resolving timed out" in got.failures[0], f"three time-outs: {got}")
+    check(took < 4, f"three turns of 400 ms took {took:.1f} s")
 
 
 def nobody_listens(scratch):
@@ -354,6 +372,6 @@ def answers_of_the_api(scratch):
 
 if __name__ == "__main__":
     run_tests(selected_series, connection_is_kept, openmetrics, text_timestamps, malformed_exposition, compressed_answer, error_status,
-              redirect_is_not_followed, oversize_answer, cut_transfer, slow_server, nobody_listens, recovers, proxies_of_the_environment,
+              redirect_is_not_followed, oversize_answer, cut_transfer, slow_server, mute_name_server, nobody_listens, recovers, proxies_of_the_environment,
               refused_urls, metadata_addresses, https_with_a_private_authority, https_with_a_client_certificate, bearer_token, bad_tokens,
               token_without_tls, answers_of_the_api)

@@ -4,6 +4,7 @@
  * policy can change. Called by http.c. */
 #include "governor/serve/pages.h"
 
+#include "governor/loop/tick.h"
 #include "governor/util/unit.h"
 
 #define LAST_RECORDS     5
@@ -88,6 +89,11 @@ static bool unmatched(const struct mg_request *q, const struct mg_target *t)
 	return !t->spec;
 }
 
+static bool watching(const struct mg_request *q, const struct mg_target *t)
+{
+	return t->spec && mg_engine_watching(q->ctx->engine, t, q->now_ns);
+}
+
 static bool paused(const struct mg_request *q, const struct mg_target *t)
 {
 	return t->paused || q->ctx->engine->paused || q->ctx->engine->off_file;
@@ -155,6 +161,7 @@ static bool refuses(const struct mg_request *q, const struct mg_target *t)
 
 static const struct { const char *name, *text; bool (*applies)(const struct mg_request *q, const struct mg_target *t); } hints[] = {
 	{ "unmatched", "no target of the policy matches this process: it is watched and never changed", unmatched },
+	{ "watching", "newly connected: it is watched for a few ticks before anything is decided", watching },
 	{ "paused", "paused: nothing is sent until `memgov resume`, or until the off file is removed", paused },
 	{ "quarantined", "the program died soon after actions: it stays in dry run until `memgov resume TARGET`", quarantined },
 	{ "sealed", "the program added a seccomp filter: its shim restored the baseline and went silent", sealed },

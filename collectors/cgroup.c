@@ -18,10 +18,11 @@
 #define V1_UNLIMITED   (1ULL << 62) /* v1 writes "no limit" as the largest page count in bytes */
 
 const char *const mg_cgroup_file_names[3][MG_CG__FILES] = {
-	[1] = { [MG_CG_CURRENT] = "memory.usage_in_bytes", [MG_CG_MAX] = "memory.limit_in_bytes", [MG_CG_STAT] = "memory.stat",
-		[MG_CG_EVENTS] = "memory.failcnt", [MG_CG_SWAP] = "memory.memsw.usage_in_bytes" },
+	[1] = { [MG_CG_CURRENT] = "memory.usage_in_bytes", [MG_CG_MAX] = "memory.limit_in_bytes",
+		[MG_CG_STAT] = "memory.stat", [MG_CG_EVENTS] = "memory.failcnt", [MG_CG_SWAP] = "memory.memsw.usage_in_bytes" },
 	[2] = { [MG_CG_CURRENT] = "memory.current", [MG_CG_MAX] = "memory.max", [MG_CG_HIGH] = "memory.high",
-		[MG_CG_STAT] = "memory.stat", [MG_CG_EVENTS] = "memory.events", [MG_CG_PRESSURE] = "memory.pressure", [MG_CG_SWAP] = "memory.swap.current" },
+		[MG_CG_STAT] = "memory.stat", [MG_CG_EVENTS] = "memory.events", [MG_CG_PRESSURE] = "memory.pressure",
+		[MG_CG_SWAP] = "memory.swap.current" },
 };
 
 /* The tags of protocol/SPEC.md, by version and slot. */

@@ -246,21 +246,27 @@ static bool has_option(const char *options, const char *name)
 	return false;
 }
 
+static bool join(char dst[static MAX_PATH], const char *dir, const char *rest)
+{
+	int n = snprintf(dst, MAX_PATH, "%s%s", dir, rest);
+
+	return n >= 0 && n < MAX_PATH;
+}
+
 /* Takes the newest mount of the controller; a later mount that covers the group's directory makes it unknown again. */
 static void consider_mount(struct mount *m, const struct mount_line *l, const struct place *p)
 {
 	const char *rest;
-	bool ours = strcmp(l->type, p->version == 2 ? "cgroup2" : "cgroup") == 0 && (p->version == 2 || has_option(l->options, "memory"));
+	bool ours = strcmp(l->type, p->version == 2 ? "cgroup2" : "cgroup") == 0 &&
+		    (p->version == 2 || has_option(l->options, "memory"));
 
 	if (!ours) {
 		if (m->found && below(m->dir, l->point, &rest))
 			m->found = false;
 		return;
 	}
-	if (!below(p->path[0] ? p->path : "/", l->root, &rest) || strlen(l->point) + strlen(rest) >= sizeof m->dir)
-		return;
-	snprintf(m->dir, sizeof m->dir, "%s%s", l->point, strcmp(rest, "/") == 0 ? "" : rest);
-	m->found = true;
+	if (below(p->path[0] ? p->path : "/", l->root, &rest))
+		m->found = join(m->dir, l->point, strcmp(rest, "/") == 0 ? "" : rest);
 }
 
 static int find_mount(int proc, const struct place *p, struct mount *ret, struct mg_err *err)
@@ -322,8 +328,7 @@ static int open_host(struct mg_cgroup *g, const struct place *p, struct mg_err *
 
 	if (strstr(p->path, "/.."))
 		return mg_fail(err, -ENOENT, "the cgroup lies outside of the governor's namespace");
-	if (point && strlen(point) + strlen(p->path) < sizeof m.dir) {
-		snprintf(m.dir, sizeof m.dir, "%s%s", point, p->path);
+	if (point && join(m.dir, point, p->path)) {
 		int dir = open(m.dir, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 		if (dir >= 0 && open_checked(g, dir, p->version, "host-mount", err) == 0)
 			return 0;

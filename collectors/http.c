@@ -4,17 +4,15 @@
  * address is judged (a name must not lead to a metadata service) and, for a token without TLS, must be loopback. */
 #include "collectors/http.h"
 
-#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "collectors/address.h"
 #include "governor/util/cleanup.h"
-#include "governor/util/num.h"
 #include "governor/util/str.h"
 
 #define CONNECT_TIMEOUT_MAX_MS 5000L
@@ -59,72 +57,23 @@ struct mg_http_request {
 
 /* ---- addresses ---- */
 
-/* Reached by no scrape unless allowed: link-local, and the fixed addresses of cloud metadata services. */
-static const struct { int family; const char *net; unsigned bits; } forbidden_nets[] = {
-	{ AF_INET, "169.254.0.0", 16 }, { AF_INET, "100.100.100.200", 32 }, { AF_INET, "168.63.129.16", 32 },
-	{ AF_INET, "192.0.0.192", 32 }, { AF_INET6, "fe80::", 10 }, { AF_INET6, "fd00:ec2::", 32 },
-	{ AF_INET6, "64:ff9b::a9fe:0", 112 },
-};
-static const struct { int family; const char *net; unsigned bits; } loopback_nets[] = {
-	{ AF_INET, "127.0.0.0", 8 }, { AF_INET6, "::1", 128 },
-};
-
-struct address {
-	int family;
-	unsigned char b[16];
-};
-
-static bool in_net(const struct address *a, int family, const char *net, unsigned bits)
+static const char *judge(const struct mg_http_request *r, const struct mg_address *a)
 {
-	unsigned char n[16];
-
-	if (a->family != family || inet_pton(family, net, n) != 1)
-		return false;
-	if (memcmp(a->b, n, bits / 8) != 0)
-		return false;
-	unsigned rest = bits % 8;
-	return rest == 0 || ((a->b[bits / 8] ^ n[bits / 8]) >> (8 - rest)) == 0;
-}
-
-/* An IPv4 address inside an IPv6 one is judged as what it is. */
-static struct address from_v6(const unsigned char b[16])
-{
-	static const unsigned char mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
-	struct address a = { .family = AF_INET6 };
-
-	if (memcmp(b, mapped, sizeof mapped) == 0) {
-		a.family = AF_INET;
-		memcpy(a.b, b + 12, 4);
-	} else {
-		memcpy(a.b, b, 16);
-	}
-	return a;
-}
-
-static const char *judge(const struct mg_http_request *r, const struct address *a)
-{
-	bool loopback = false;
-
-	for (size_t i = 0; i < sizeof loopback_nets / sizeof loopback_nets[0]; i++)
-		loopback |= in_net(a, loopback_nets[i].family, loopback_nets[i].net, loopback_nets[i].bits);
-	if (r->plain_token && !loopback)
+	if (r->plain_token && !mg_address_is_loopback(a))
 		return "the token is not sent without https to an address that is not loopback";
-	for (size_t i = 0; i < sizeof forbidden_nets / sizeof forbidden_nets[0] && !r->src->allow_link_local; i++)
-		if (in_net(a, forbidden_nets[i].family, forbidden_nets[i].net, forbidden_nets[i].bits))
-			return "the name leads to a link-local or metadata address: allow_link_local is not set";
+	if (!r->src->allow_link_local && mg_address_is_forbidden(a))
+		return "the name leads to a link-local or metadata address: allow_link_local is not set";
 	return NULL;
 }
 
 static curl_socket_t on_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *sa)
 {
 	struct mg_http_request *r = ctx;
-	struct address a = { .family = sa->family };
+	struct mg_address a;
 
 	(void)purpose;
-	if (sa->family == AF_INET6)
-		a = from_v6(((struct sockaddr_in6 *)(void *)&sa->addr)->sin6_addr.s6_addr);
-	else
-		memcpy(a.b, &((struct sockaddr_in *)(void *)&sa->addr)->sin_addr, 4);
+	if (!mg_address_of(&sa->addr, &a))
+		return CURL_SOCKET_BAD;
 	r->refusal = judge(r, &a);
 	if (r->refusal)
 		return CURL_SOCKET_BAD;
@@ -135,13 +84,10 @@ static curl_socket_t on_open(void *ctx, curlsocktype purpose, struct curl_sockad
 static int on_ready(void *ctx, char *ip, char *local_ip, int port, int local_port)
 {
 	struct mg_http_request *r = ctx;
-	struct address a = { .family = AF_INET };
-	unsigned char v6[16];
+	struct mg_address a;
 
 	(void)local_ip, (void)port, (void)local_port;
-	if (inet_pton(AF_INET6, ip, v6) == 1)
-		a = from_v6(v6);
-	else if (inet_pton(AF_INET, ip, a.b) != 1)
+	if (!mg_address_parse(ip, &a))
 		return CURL_PREREQFUNC_ABORT;
 	r->refusal = judge(r, &a);
 	return r->refusal ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;

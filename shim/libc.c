@@ -29,9 +29,9 @@ void *memmove(void *dst, const void *src, size_t n)
 	unsigned char *d = dst;
 	const unsigned char *s = src;
 
-	if (d <= s)
-		return memcpy(dst, src, n);
-	while (n-- > 0)
+	for (size_t i = 0; d <= s && i < n; i++)
+		d[i] = s[i];
+	while (d > s && n-- > 0)
 		d[n] = s[n];
 	return dst;
 }

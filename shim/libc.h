@@ -6,7 +6,9 @@
  * reads as NULL. They bind unversioned, so a symbol may resolve to its oldest version: no mutexes, no condition variables,
  * nothing whose old version differs. The mem* and str* functions are the shim's own (libc.c), hidden. */
 
+#include <dlfcn.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -21,6 +23,10 @@ MG_WEAK(pthread_attr_destroy);
 MG_WEAK(pthread_attr_setstacksize);
 MG_WEAK(pthread_attr_setdetachstate);
 MG_WEAK(pthread_atfork);
+MG_WEAK(pthread_sigmask);
+MG_WEAK(sigfillset);
+MG_WEAK(sigdelset);
+MG_WEAK(dlsym);
 MG_WEAK(pthread_key_create);
 MG_WEAK(pthread_setspecific);
 

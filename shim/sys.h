@@ -6,6 +6,7 @@
  * returns what the kernel returns: a negative errno, or the result. Numbers come from the kernel's headers. */
 
 #include <asm/unistd.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/time_types.h>
 #include <linux/types.h>
@@ -13,6 +14,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #if defined(__x86_64__)
 static inline long mg_sys6(long nr, long a, long b, long c, long d, long e, long f)
@@ -55,18 +57,23 @@ static inline long mg_sys6(long nr, long a, long b, long c, long d, long e, long
 #define MG_NS_PER_MS 1000000ull
 #define MG_NS_PER_US 1000ull
 
+/* What getdents64 fills in. */
+struct mg_dirent { uint64_t ino; int64_t off; unsigned short reclen; unsigned char type; char name[]; };
+
 static inline long mg_sys_read(int fd, void *buf, size_t n) { return mg_sys3(__NR_read, fd, buf, n); }
 static inline long mg_sys_write(int fd, const void *buf, size_t n) { return mg_sys3(__NR_write, fd, buf, n); }
 static inline long mg_sys_pread(int fd, void *buf, size_t n, uint64_t off) { return mg_sys4(__NR_pread64, fd, buf, n, off); }
-static inline long mg_sys_open(const char *path, int flags) { return mg_sys4(__NR_openat, -100 /* AT_FDCWD */, path, flags, 0); }
+static inline long mg_sys_open(const char *path, int flags) { return mg_sys4(__NR_openat, AT_FDCWD, path, flags, 0); }
 static inline long mg_sys_close(int fd) { return mg_sys1(__NR_close, fd); }
 static inline long mg_sys_getpid(void) { return mg_sys0(__NR_getpid); }
 static inline long mg_sys_gettid(void) { return mg_sys0(__NR_gettid); }
 static inline long mg_sys_getdents(int fd, void *buf, size_t n) { return mg_sys3(__NR_getdents64, fd, buf, n); }
 static inline long mg_sys_readlink(const char *path, char *buf, size_t n)
 {
-	return mg_sys4(__NR_readlinkat, -100 /* AT_FDCWD */, path, buf, n);
+	return mg_sys4(__NR_readlinkat, AT_FDCWD, path, buf, n);
 }
+/* The 64-bit ports' struct stat is the kernel's, in glibc and in musl. */
+static inline long mg_sys_stat(const char *path, struct stat *ret) { return mg_sys4(__NR_newfstatat, AT_FDCWD, path, ret, 0); }
 static inline long mg_sys_tgkill(long pid, long tid, int sig) { return mg_sys3(__NR_tgkill, pid, tid, sig); }
 
 static inline uint64_t mg_sys_clock_ns(int clock)

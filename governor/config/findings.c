@@ -85,24 +85,46 @@ static size_t skip_characters(const char *s, size_t len, unsigned n)
 	return i;
 }
 
-/* The source line without terminal control bytes, and under it a caret. */
+/* The bytes of the character at s, 0 when it is none that may be shown: controls, and what is not UTF-8. */
+static size_t shown_length(const unsigned char *s, size_t len)
+{
+	size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+
+	if (n > len || (n == 1 && s[0] != '\t' && (s[0] < 0x20 || s[0] == 0x7f)))
+		return 0;
+	if ((s[0] == 0xc2 && s[1] < 0xa0) || (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90))
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if (starts_character((char)s[i]))
+			return 0;
+	return n;
+}
+
+/* The source line, and under it a caret below its byte `caret`. */
+static void put_line(struct mg_buf *b, const char *line, size_t len, size_t caret)
+{
+	char under[4 * MAX_SHOWN + 1];
+	struct mg_buf pad = mg_buf(under, sizeof under);
+
+	mg_buf_put(b, "  ", 2);
+	for (size_t i = 0, n; i < len; i += n ? n : 1) {
+		n = shown_length((const unsigned char *)line + i, len - i);
+		mg_buf_put(b, n ? line + i : "?", n ? n : 1);
+		if (i < caret)
+			mg_buf_put(&pad, line[i] == '\t' ? "\t" : " ", 1);
+	}
+	mg_buf_printf(b, "\n  %s^\n", under);
+}
+
 static void put_source(struct mg_buf *b, const char *line, size_t len, unsigned column)
 {
 	unsigned skip = column > MAX_SHOWN ? column - MAX_SHOWN / 2 : 0;
 	size_t start = skip_characters(line, len, skip);
-	size_t end = start + skip_characters(line + start, len - start, MAX_SHOWN);
-	size_t caret = start + skip_characters(line + start, len - start, column - 1 - skip);
+	size_t shown = skip_characters(line + start, len - start, MAX_SHOWN);
 
-	mg_buf_put(b, "  ", 2);
-	for (size_t i = start; i < end; i++) {
-		bool control = ((unsigned char)line[i] < 0x20 && line[i] != '\t') || line[i] == 0x7f;
-		mg_buf_put(b, control ? "?" : &line[i], 1);
-	}
-	mg_buf_put(b, "\n  ", 3);
-	for (size_t i = start; i < caret; i++)
-		if (starts_character(line[i]))
-			mg_buf_put(b, line[i] == '\t' ? "\t" : " ", 1);
-	mg_buf_put(b, "^\n", 2);
+	if (shown > 4 * MAX_SHOWN) /* bytes that are no characters */
+		shown = 4 * MAX_SHOWN;
+	put_line(b, line + start, shown, skip_characters(line + start, shown, column - 1 - skip));
 }
 
 /* A report nobody can read is no error of the file: a closed pipe ends the printing. */

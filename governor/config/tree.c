@@ -151,10 +151,13 @@ static void unfold(struct mg_node *n)
 		n->text[--n->len] = '\0';
 }
 
+/* C0, DEL and C1: escapes in quotes can write what libyaml refuses to read plain, and terminals obey. */
 static bool has_control(const struct mg_node *n)
 {
+	const unsigned char *s = (const unsigned char *)n->text;
+
 	for (size_t i = 0; i < n->len; i++)
-		if ((unsigned char)n->text[i] < 0x20 || n->text[i] == 0x7f)
+		if (s[i] < 0x20 || s[i] == 0x7f || (s[i] == 0xc2 && s[i + 1] < 0xa0))
 			return true;
 	return false;
 }

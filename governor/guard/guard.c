@@ -79,7 +79,7 @@ static bool earlier(const struct mg_guard_ctx *c, struct mg_want *w, char why[st
 	if (w->verb == MG_VERB_ACTION)
 		return false;
 	if (c->vetoed_knobs & 1ULL << w->knob)
-		return mg_guard_veto(w, why, "earlier-rule: an earlier rule's %s was vetoed", mg_knob_info(w->knob)->name);
+		return mg_guard_veto(w, why, "earlier-rule: an earlier rule's change of %s was vetoed or held", mg_knob_info(w->knob)->name);
 	if (c->decided_knobs & 1ULL << w->knob)
 		return mg_guard_veto(w, why, "earlier-rule: an earlier rule decides %s", mg_knob_info(w->knob)->name);
 	return false;

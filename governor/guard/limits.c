@@ -165,6 +165,8 @@ bool mg_guard_step(const struct mg_guard_ctx *c, struct mg_want *w, char why[sta
 	double wanted = w->to;
 	if (mg_guard_within(w, lo, hi) == 0)
 		return false;
+	if (w->to == w->from)
+		return mg_guard_veto(w, why, "step: a step of 0 leads nowhere");
 	snprintf(why, MG_WHY_MAX, "step: %s of the way to %s", text(a, sizeof a, w, w->to), text(b, sizeof b, w, wanted));
 	return true;
 }

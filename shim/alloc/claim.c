@@ -237,6 +237,7 @@ static void release(struct pass *p, struct block **list)
 		struct block *b = *list;
 
 		*list = b->next;
+		p->held_bytes -= p->libc->usable_size(b);
 		timed_free(p, b);
 		if (++n % REST_EVERY)
 			continue;
@@ -245,16 +246,33 @@ static void release(struct pass *p, struct block **list)
 	}
 }
 
-/* From large to small by a 32nd part: what a claimed chunk leaves behind is at most that part, and is taken next. */
+/* True when a chunk of at least this size is free in an arena still to be swept. */
+static bool has_free(struct pass *p, size_t size)
+{
+	void *b = timed_malloc(p, size);
+
+	if (!b)
+		return false;
+	bool old = !is_new(p, (uintptr_t)b, p->libc->usable_size(b));
+	bool wanted = !is_main(p, (uintptr_t)b) || !p->main_swept;
+	timed_free(p, b);
+	return old && wanted;
+}
+
+/* From large to small by halves, and where there is something by a 32nd part: what a claimed chunk leaves behind is at most
+ * that part, and is taken next. An arena with nothing to give costs a few failed calls. */
 static void sweep(struct pass *p, struct helper *h)
 {
 	size_t least = p->page + sizeof(struct block);
 
-	for (size_t size = LARGEST; size >= least && !p->ret->stopped; size -= size / 32) {
-		while (claim_one(p, h, size))
-			;
-		if (over_bound(p))
-			break;
+	for (size_t top = LARGEST; top > least && !p->ret->stopped; top /= 2) {
+		size_t end = top / 2 > least ? top / 2 : least;
+
+		if (over_bound(p) || !has_free(p, end))
+			continue;
+		for (size_t size = top; size >= end && !p->ret->stopped; size -= size / 32)
+			while (claim_one(p, h, size))
+				;
 	}
 	flush(p);
 	if (!p->ret->stopped)
@@ -282,6 +300,16 @@ static int refuse_memory(void)
 	return (int)(r < 0 ? r : mg_sys3(__NR_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog));
 }
 
+/* How many helpers before this one had their first block in the same heap. */
+static unsigned times_seen(const struct pass *p, const struct helper *h)
+{
+	unsigned n = 0;
+
+	for (const struct helper *o = p->helper; o < h; o++)
+		n += o->heap >> HEAP_SHIFT == h->heap >> HEAP_SHIFT;
+	return n;
+}
+
 static void *helper_main(void *arg)
 {
 	struct helper *h = arg;
@@ -291,7 +319,7 @@ static void *helper_main(void *arg)
 	h->heap = (uintptr_t)seed;
 	h->error = seed ? refuse_memory() : -ENOMEM;
 	p->libc->free(seed);
-	if (h->error == 0)
+	if (h->error == 0 && times_seen(p, h) == 0)
 		sweep(p, h);
 	h->cpu_ns = mg_host_cpu_ns();
 	atomic_store(&h->done, 1);
@@ -392,15 +420,6 @@ static unsigned task_count(void)
 	return st.stx_nlink - 2;
 }
 
-static unsigned times_seen(const struct pass *p, uintptr_t block)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < p->n; i++)
-		n += p->helper[i].heap >> HEAP_SHIFT == block >> HEAP_SHIFT;
-	return n;
-}
-
 /* Starts helpers one after the other until every arena was visited or a bound is met. */
 static int visit_arenas(struct pass *p)
 {
@@ -420,11 +439,9 @@ static int visit_arenas(struct pass *p)
 			if (alone || !ring_in_reach)
 				return 0;
 		}
-		/* once when it was unowned or made, once in the ring: the third time the ring is round */
-		if (times_seen(p, p->helper[p->n - 1].heap) > 2) {
-			p->ret->whole = true;
+		/* once when it was unowned or made, twice in the ring, which skips an arena that is locked just then */
+		if (times_seen(p, &p->helper[p->n - 1]) > 2)
 			return 0;
-		}
 	}
 	p->ret->stopped |= most == 0;
 	return p->n ? 0 : -EAGAIN;

@@ -21,7 +21,7 @@ struct mg_claim_result {
 	uint32_t helpers;    /* threads started */
 	uint32_t made;       /* arenas that did not exist before; glibc keeps them for ever */
 	bool stopped;        /* by a bound, a cancel or a failed thread: there may be more */
-	bool whole;          /* the main arena and, as far as can be told, every other was visited */
+	bool whole;          /* certain that every arena was visited: no thread of the program may own one */
 };
 
 /* One pass. 0; -ENOTSUP when the kernel or a filter does not allow it (nothing was done); -EAGAIN when no thread may be

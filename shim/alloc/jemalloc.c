@@ -29,7 +29,7 @@ static struct {
 	int (*to_mib)(const char *, size_t *, size_t *);
 	int (*by_mib)(const size_t *, size_t, void *, size_t *, void *, size_t);
 	struct mib epoch, allocated, resident, pdirty, pmuzzy;                /* statistics */
-	struct mib initialized, purge, dirty_ms, muzzy_ms, all_dirty, all_muzzy; /* of one arena; of arenas to come */
+	struct mib purge, dirty_ms, muzzy_ms, all_dirty, all_muzzy; /* of one arena; of arenas to come */
 	size_t page;
 } je;
 
@@ -93,7 +93,6 @@ static void prepare(void)
 	je.resident = mib("stats.resident");
 	je.pdirty = mib("stats.arenas.0.pdirty");
 	je.pmuzzy = mib("stats.arenas.0.pmuzzy");
-	je.initialized = mib("arena.0.initialized");
 	je.purge = mib("arena.0.purge");
 	je.dirty_ms = mib("arena.0.dirty_decay_ms");
 	je.muzzy_ms = mib("arena.0.muzzy_decay_ms");
@@ -178,16 +177,7 @@ static unsigned arena_count(void)
 	return n < ALL_ARENAS ? n : ALL_ARENAS;
 }
 
-static bool is_initialized(unsigned arena)
-{
-	struct mib m = of_arena(je.initialized, ARENA, arena);
-	bool yes = false;
-	size_t len = sizeof yes;
-
-	return m.len && je.by_mib(m.at, m.len, &yes, &len, NULL, 0) == 0 && yes;
-}
-
-/* One slice. */
+/* One slice; nothing happens to an arena that no thread has used yet (arena.<i>.initialized would tell, as of the last epoch). */
 static void purge_arena(unsigned arena, struct mg_purge_result *r)
 {
 	struct mib m = of_arena(je.purge, ARENA, arena);
@@ -210,8 +200,6 @@ static int purge(const struct mg_purge_request *q, struct mg_purge_result *ret)
 	if (!je.purge.len)
 		return -ENOTSUP;
 	for (unsigned i = 0; i < n && !out.more; i++) {
-		if (!is_initialized(i))
-			continue;
 		out.more = mg_host_cancelled(q) || mg_host_above(before, mg_host_anon()) >= q->bytes ||
 			   (q->cpu_budget_ns && mg_host_cpu_ns() - cpu_start > q->cpu_budget_ns);
 		if (!out.more)
@@ -289,8 +277,7 @@ static int put_baseline_back(void)
 	for (unsigned i = 0; i < n; i++) {
 		bool kept = i < baseline.n && baseline.arena[i][0] != NOT_KNOWN;
 
-		if (is_initialized(i))
-			(void)write_times(i, kept ? baseline.arena[i] : baseline.to_come);
+		(void)write_times(i, kept ? baseline.arena[i] : baseline.to_come);
 	}
 	int r = write_times(ARENAS_TO_COME, baseline.to_come);
 	mg_host_free(baseline.arena);
@@ -329,8 +316,7 @@ static int set_decay(uint64_t ms)
 	if (times[0] == baseline.to_come[0])
 		return put_baseline_back();
 	for (unsigned i = 0; i < arena_count(); i++)
-		if (is_initialized(i))
-			(void)write_times(i, times);
+		(void)write_times(i, times);
 	return write_times(ARENAS_TO_COME, times);
 }
 

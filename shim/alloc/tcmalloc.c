@@ -16,7 +16,6 @@
 /* What releasing one contiguous byte takes: first guess, on the safe side (0.04 measured); then the slowest seen. */
 #define NS_PER_BYTE   0.06
 #define LARGE_SPAN    (1u << 20) /* smaller spans are all call, no pages: they teach nothing about bytes */
-#define FRUITLESS_MAX 8         /* calls in a row that release nothing: the kernel refuses, or others took the spans */
 
 static struct {
 	int (*ownership)(const void *);
@@ -70,12 +69,13 @@ static void stats(struct mg_alloc_stats *ret, bool want_live)
 	ret->took_ns = mg_host_now_ns() - start;
 }
 
-/* Releases one span. Returns its bytes as the page heap counts them. */
-static uint64_t release_one(struct mg_purge_result *r)
+/* Releases one span, as far as can be: tcmalloc keeps what a call released beyond the bytes asked for as a credit, which later
+ * calls must ask for first. So ask for what the last call gave. Returns the bytes by which the page heap's free ones fell. */
+static uint64_t release_one(uint64_t ask, struct mg_purge_result *r)
 {
 	uint64_t before = property("tcmalloc.pageheap_free_bytes"), start = mg_host_now_ns();
 
-	sym.release(1);
+	sym.release(ask);
 	uint64_t took = mg_host_now_ns() - start, gone = mg_host_above(before, property("tcmalloc.pageheap_free_bytes"));
 	if (took > r->longest_ns)
 		r->longest_ns = took;
@@ -100,10 +100,11 @@ static int purge(const struct mg_purge_request *q, struct mg_purge_result *ret)
 		return -ENOTSUP;
 	if (q->max_pause_ns && (double)free_bytes * ns_per_byte > (double)q->max_pause_ns)
 		return -EAGAIN;
-	for (unsigned idle = 0; idle < FRUITLESS_MAX && property("tcmalloc.pageheap_free_bytes") > 0 && !out.more;) {
-		uint64_t one = release_one(&out);
+	/* a credit of unknown size may be left from before: doubling finds its end, at the latest at all free bytes */
+	for (uint64_t ask = 1; ask / 2 <= free_bytes && property("tcmalloc.pageheap_free_bytes") > 0 && !out.more;) {
+		uint64_t one = release_one(ask, &out);
 
-		idle = one ? 0 : idle + 1;
+		ask = one ? one : ask * 2;
 		gone += one;
 		out.more = over_bound(q, gone, cpu_start);
 	}

@@ -37,12 +37,6 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def private_bytes(pid):
-    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as rollup:
-        fields = dict(line.split(":", 1) for line in rollup if ":" in line and "kB" in line)
-    return sum(int(v.split()[0]) << 10 for k, v in fields.items() if k.startswith("Private_"))
-
-
 def heap_bytes(pid):
     """What the heap has touched: the resident size of the mapping that the kernel names so."""
     with open(f"/proc/{pid}/smaps", encoding="ascii") as smaps:
@@ -71,7 +65,7 @@ def memory_is_small_and_flat(scratch):
     wait_ticks(governor, WARM_TICKS)
     heap = heap_bytes(governor.pid)
     wait_ticks(governor, TICKS)
-    after, private = heap_bytes(governor.pid), private_bytes(governor.pid)
+    after, private = heap_bytes(governor.pid), governor.private_bytes()
     print(f"memgov run: private {private / 1024:.0f} KiB, heap {heap >> 10} KiB -> {after >> 10} KiB", flush=True)
     check(after <= heap + SLACK_BYTES, f"the heap is flat over {TICKS} ticks, not {heap >> 10} -> {after >> 10} KiB")
     check(private < PRIVATE_MAX, f"private memory stays below 4 MiB, not {private / MIB:.2f} MiB")

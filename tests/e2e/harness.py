@@ -22,6 +22,7 @@ SHIM = BUILD / "lib" / "libmemgov.so"
 FAST_CLOCK = BUILD / "lib" / "libfast_clock.so"
 GLIBC_SERVICE = BUILD / "bin" / "glibc_service"
 PYTHON = "/usr/bin/python3"
+IN_TREE_ONLY = os.environ.get("MEMGOV_IN_TREE_ONLY") == "1"  # a sanitized governor, judged by programs of this repository
 MIB = 1 << 20
 SKIP = 77
 
@@ -209,6 +210,7 @@ class Redis(Program):
 
     def __init__(self, scratch, name="redis", **options):
         self.path = scratch.path / f"{name}.sock"
+        self.path.unlink(missing_ok=True)  # of one that ran before
         argv = ["redis-server", "--port", 0, "--unixsocket", self.path, "--save", "", "--appendonly", "no", "--dir", scratch.path,
                 "--enable-debug-command", "local", "--loglevel", "warning"]
         super().__init__(scratch, name, argv, stdout=subprocess.DEVNULL, **options)
@@ -290,7 +292,9 @@ class Governor:
                 self.process.kill()
                 self.process.wait()
                 raise Failed("memgov ends within 10 s of being asked") from None
-        self.log.close()
+            finally:
+                self.log.close()
+            check(self.process.returncode in (0, -signal.SIGKILL), f"memgov ends with status 0, not {self.process.returncode}")
 
     def kill(self):
         self.end(signal.SIGKILL)
@@ -327,6 +331,10 @@ class Governor:
     def decisions(self, target=None):
         """Records, newest first; of one target where it is given."""
         return self.get("/api/v1/decisions?limit=128" + (f"&target={target['id']}" if target else ""))["decisions"]
+
+    def private_bytes(self):
+        with open(f"/proc/{self.pid}/smaps_rollup", encoding="ascii") as rollup:
+            return sum(int(line.split()[1]) << 10 for line in rollup if line.startswith("Private_"))
 
     def open_files(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))

@@ -4,8 +4,9 @@
 back or stays as the last good file says; a new governor finds every target again and a dead target leaves nothing behind."""
 import time
 
-from harness import MIB, Governor, Redis, changed, check, glibc_service, python_service, run_tests, until
+from harness import IN_TREE_ONLY, MIB, Governor, Redis, changed, check, glibc_service, python_service, run_tests, until
 
+KINDS = (glibc_service,) if IN_TREE_ONLY else (glibc_service, python_service, Redis)
 LEASE_S = 3
 LIMIT = 300 * MIB
 POLICY = """
@@ -44,7 +45,7 @@ def wait_restored(governor, *programs, seconds=5.0):
 
 def kill_restores_within_a_lease(scratch):
     governor = Governor(scratch, policy())
-    programs = [glibc_service(scratch), python_service(scratch), Redis(scratch)]
+    programs = [kind(scratch) for kind in KINDS]
     before = governor.adopt(*programs)
     wait_set(governor, *programs)
     governor.kill()
@@ -59,7 +60,7 @@ def kill_restores_within_a_lease(scratch):
 
 def restart_adopts(scratch):
     governor = Governor(scratch, policy())
-    programs = [glibc_service(scratch), python_service(scratch)]
+    programs = [kind(scratch) for kind in KINDS]
     before = governor.adopt(*programs)
     wait_set(governor, *programs)
     governor.kill()
@@ -85,7 +86,7 @@ def stopping_restores_at_once(scratch):
 def dead_target_leaves_no_descriptor(scratch):
     governor = Governor(scratch, policy())
     before = governor.open_files()
-    programs = [glibc_service(scratch), python_service(scratch), Redis(scratch)]
+    programs = [kind(scratch) for kind in KINDS]
     governor.adopt(*programs)
     wait_set(governor, *programs)
     check(governor.open_files() > before, "a target's descriptors are open while it lives")

@@ -119,7 +119,8 @@ static int no_answer(const char *address, long os_errno, const char *why)
 {
 	const char *path = strncmp(address, "unix:", 5) == 0 ? address + 5 : address;
 
-	return mg_cli_fail(MG_EXIT_RUNTIME, "no governor answers at %s (%s): is `memgov run` up, is --socket right, and are you its user or root?",
+	return mg_cli_fail(MG_EXIT_RUNTIME,
+			   "no governor answers at %s (%s): is `memgov run` up, is --socket right, and are you its user or root?",
 			   path, os_errno != 0 ? strerror((int)os_errno) : why);
 }
 

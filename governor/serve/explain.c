@@ -159,7 +159,10 @@ static bool refuses(const struct mg_request *q, const struct mg_target *t)
 	return t->stats.naks > 0;
 }
 
-static const struct { const char *name, *text; bool (*applies)(const struct mg_request *q, const struct mg_target *t); } hints[] = {
+static const struct {
+	const char *name, *text;
+	bool (*applies)(const struct mg_request *q, const struct mg_target *t);
+} hints[] = {
 	{ "unmatched", "no target of the policy matches this process: it is watched and never changed", unmatched },
 	{ "watching", "newly connected: it is watched for a few ticks before anything is decided", watching },
 	{ "paused", "paused: nothing is sent until `memgov resume`, or until the off file is removed", paused },
@@ -170,10 +173,13 @@ static const struct { const char *name, *text; bool (*applies)(const struct mg_r
 	{ "copy-on-write", "a copy-on-write child lives: purges wait until it ends", copy_on_write },
 	{ "silent", "the target has not reported for too long: every rule holds", silent },
 	{ "refuses", "the target refused commands: the newest decisions say which and why", refuses },
-	{ "fragmented", "most free memory sits between live blocks (fragmentation): no purge can return it, only the program's own "
-			"defragmentation (redis: `activedefrag yes`) or a restart can", fragmented },
+	{ "fragmented",
+	  "most free memory sits between live blocks (fragmentation): no purge can return it, only the program's own "
+	  "defragmentation (redis: `activedefrag yes`) or a restart can",
+	  fragmented },
 	{ "no-limit", "no memory limit is known for its cgroup: rules that need one hold", no_limit },
-	{ "limit-scope", "only the own level of the cgroup is seen: a limit of a parent is invisible from inside the container", limit_partly_seen },
+	{ "limit-scope", "only the own level of the cgroup is seen: a limit of a parent is invisible from inside the container",
+	  limit_partly_seen },
 };
 
 static void put_hints(struct mg_json *j, const struct mg_request *q, const struct mg_target *t)

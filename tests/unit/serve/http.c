@@ -177,7 +177,8 @@ static void *ask_all(void *unused)
 
 	for (unsigned i = 0; i < sizeof requests / sizeof requests[0]; i++) {
 		request(requests[i].admin, requests[i].method, requests[i].path, requests[i].host, requests[i].body, &a);
-		snprintf(detail, sizeof detail, "%s %s: %ld, expected %ld: %.60s", requests[i].method, requests[i].path, a.status, requests[i].status, a.body);
+		snprintf(detail, sizeof detail, "%s %s: %ld, expected %ld: %.60s", requests[i].method, requests[i].path, a.status,
+			 requests[i].status, a.body);
 		if (a.status != requests[i].status)
 			fail_with("status of", detail);
 		if (requests[i].contains && !strstr(a.body, requests[i].contains))
@@ -205,7 +206,9 @@ static void *crowd(void *unused)
 {
 	enum { CROWD = 200 };
 	static struct answer a;
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)t.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_port = htons((uint16_t)t.port),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd[CROWD];
 
 	for (unsigned i = 0; i < CROWD; i++) {
@@ -243,7 +246,8 @@ static void nothing_is_left_when_opening_fails(void **state)
 	world_open(&w);
 	check(mg_loop_new(&loop, &err) == 0, "a loop: %s", err.text);
 	w.ctx.loop = loop;
-	check(mg_serve_open(&w.ctx, "127.0.0.1:0", "unix:relative", &s, &err) < 0, "a bad admin address fails after a good listen address");
+	check(mg_serve_open(&w.ctx, "127.0.0.1:0", "unix:relative", &s, &err) < 0,
+	      "a bad admin address fails after a good listen address");
 	check(s == NULL && strstr(err.text, "relative") != NULL, "the error names it: %s", err.text);
 	loop = mg_loop_free(loop);
 	world_close(&w);

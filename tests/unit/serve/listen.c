@@ -15,7 +15,8 @@ static void addresses_are_numbers(void **state)
 {
 	static const struct { const char *where; int r; bool any; } rows[] = {
 		{ "127.0.0.1:0", 0, false },      { "localhost:0", 0, false }, { ":0", 0, true },      { "0.0.0.0:0", 0, true },
-		{ "127.0.0.1", -EINVAL, false },  { "", -EINVAL, false },      { "127.0.0.1:", -EINVAL, false }, { "127.0.0.1:65536", -EINVAL, false },
+		{ "127.0.0.1", -EINVAL, false }, { "", -EINVAL, false }, { "127.0.0.1:", -EINVAL, false },
+		{ "127.0.0.1:65536", -EINVAL, false },
 		{ "example.org:80", -EINVAL, false }, { "127.0.0.1:80x", -EINVAL, false }, { "[::1:80", -EINVAL, false },
 		{ "192.0.2.1:0", -EADDRNOTAVAIL, false }, { "unix:relative", -EINVAL, false }, { "unix:", -EINVAL, false },
 	};
@@ -35,11 +36,15 @@ static void addresses_are_numbers(void **state)
 static void the_host_header_names_us(void **state)
 {
 	static const struct { const char *where, *host; bool ok; } rows[] = {
-		{ "127.0.0.1:0", NULL, true },           { "127.0.0.1:0", "127.0.0.1", true },       { "127.0.0.1:0", "127.0.0.1:19464", true },
-		{ "127.0.0.1:0", "localhost:1", true },  { "127.0.0.1:0", "LocalHost", true },        { "127.0.0.1:0", "[::1]:1", true },
-		{ "127.0.0.1:0", "evil.example", false }, { "127.0.0.1:0", "localhost.evil.example", false }, { "127.0.0.1:0", "127.0.0.1.evil.example", false },
-		{ "127.0.0.1:0", "10.0.0.1", false },    { "127.0.0.1:0", "", false },                { "127.0.0.1:0", "[::1", false },
-		{ "0.0.0.0:0", "10.0.0.1:19464", true }, { "0.0.0.0:0", "[fd00::1]:19464", true },    { "0.0.0.0:0", "pod.example", false },
+		{ "127.0.0.1:0", NULL, true }, { "127.0.0.1:0", "127.0.0.1", true },
+		{ "127.0.0.1:0", "127.0.0.1:19464", true },
+		{ "127.0.0.1:0", "localhost:1", true }, { "127.0.0.1:0", "LocalHost", true },
+		{ "127.0.0.1:0", "[::1]:1", true },
+		{ "127.0.0.1:0", "evil.example", false }, { "127.0.0.1:0", "localhost.evil.example", false },
+		{ "127.0.0.1:0", "127.0.0.1.evil.example", false },
+		{ "127.0.0.1:0", "10.0.0.1", false }, { "127.0.0.1:0", "", false }, { "127.0.0.1:0", "[::1", false },
+		{ "0.0.0.0:0", "10.0.0.1:19464", true }, { "0.0.0.0:0", "[fd00::1]:19464", true },
+		{ "0.0.0.0:0", "pod.example", false },
 	};
 
 	(void)state;

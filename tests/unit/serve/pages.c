@@ -51,7 +51,8 @@ static void check_fields(const cJSON *o, const struct expected *rows, unsigned n
 		const cJSON *item = at(o, rows[i].path);
 		char *got = item ? cJSON_PrintUnformatted(item) : NULL;
 		bool same = got && rows[i].value ? strcmp(got, rows[i].value) == 0 : got == rows[i].value;
-		check(same, "%s is %s, expected %s", rows[i].path, got ? got : "missing", rows[i].value ? rows[i].value : "missing");
+		check(same, "%s is %s, expected %s", rows[i].path, got ? got : "missing",
+		      rows[i].value ? rows[i].value : "missing");
 		cJSON_free(got);
 	}
 }
@@ -87,7 +88,8 @@ static void status_holds_what_scripts_read(void **state)
 	world_tick(&w, WORLD_NOW + MG_NS_PER_S);
 	cJSON *o = json_page(mg_page_status, &w, 200);
 	FIELDS(o, rows);
-	check(cJSON_GetStringValue(at(o, "config_hash")) && strlen(cJSON_GetStringValue(at(o, "config_hash"))) == 16, "the policy's hash is shown");
+	check(cJSON_GetStringValue(at(o, "config_hash")) && strlen(cJSON_GetStringValue(at(o, "config_hash"))) == 16,
+	      "the policy's hash is shown");
 	check(strstr(text, "secret-argument") == NULL, "a command line is never shown");
 	cJSON_Delete(o);
 	world_close(&w);
@@ -112,7 +114,8 @@ static void targets_are_found_by_name_and_by_id(void **state)
 		for (unsigned k = 0; k < 2; k++) {
 			cJSON *o = json_page(pages[k], &w, rows[i].status);
 			int n = cJSON_GetArraySize(at(o, "targets"));
-			check(n == rows[i].n, "target=%s shows %d processes, expected %d", rows[i].target ? rows[i].target : "", n, rows[i].n);
+			check(n == rows[i].n, "target=%s shows %d processes, expected %d", rows[i].target ? rows[i].target : "",
+			      n, rows[i].n);
 			cJSON_Delete(o);
 		}
 	}
@@ -172,7 +175,8 @@ static void plan_counts_what_comes_now_and_what_is_delayed(void **state)
 		for (unsigned k = 1; k <= rows[i].ticks; k++)
 			world_tick(&w, WORLD_NOW + k * MG_NS_PER_S);
 		cJSON *o = json_page(mg_page_plan, &w, 200);
-		const struct expected fields[] = { { "changes", rows[i].changes }, { "targets.0.rules.0.wants.0.delayed", rows[i].delayed } };
+		const struct expected fields[] = { { "changes", rows[i].changes },
+						   { "targets.0.rules.0.wants.0.delayed", rows[i].delayed } };
 		FIELDS(o, fields);
 		cJSON_Delete(o);
 		t->knob[MG_KNOB_GC_PERCENT].present = mg_known_value(50);
@@ -224,7 +228,8 @@ static void pause_reaches_every_process_of_that_name(void **state)
 		world_hello(&w, "02", "/bin/api");
 		w.q.target = rows[i].target;
 		cJSON_Delete(json_page(rows[i].page, &w, rows[i].status));
-		check(w.paused == rows[i].paused && w.resumed == rows[i].resumed, "row %u: %u pauses, %u resumes", i, w.paused, w.resumed);
+		check(w.paused == rows[i].paused && w.resumed == rows[i].resumed, "row %u: %u pauses, %u resumes", i, w.paused,
+		      w.resumed);
 		world_close(&w);
 	}
 }
@@ -259,10 +264,15 @@ static void metrics_hold_the_promised_families(void **state)
 {
 	static const char *const lines[] = {
 		"memgov_build_info{version=\"", "memgov_targets{state=\"governed\"} 1\n", "memgov_targets{state=\"watched\"} 1\n",
-		"memgov_target_rss_bytes{target=\"api\",id=\"00ab\"} 600000000\n", "memgov_target_limit_bytes{target=\"api\",id=\"00ab\"} 1000000000\n",
+		"memgov_target_rss_bytes{target=\"api\",id=\"00ab\"} 600000000\n",
+		"memgov_target_limit_bytes{target=\"api\",id=\"00ab\"} 1000000000\n",
 		"memgov_decisions_total{target=\"api\",rule=\"seed\",verb=\"set\",mode=\"dry-run\"} 1\n",
-		"memgov_guard_cuts_total{guard=\"step\"} 1\n", "memgov_tick_lateness_seconds 0\n", "memgov_audit_dropped_total 0\n",
-		"memgov_config_last_reload_successful 1\n", "memgov_paused 0\n", "memgov_target_knob{target=\"api\",id=\"00ab\",knob=\"gc_percent\"} 100\n",
+		"memgov_guard_cuts_total{guard=\"step\"} 1\n",
+		"memgov_tick_lateness_seconds 0\n",
+		"memgov_audit_dropped_total 0\n",
+		"memgov_config_last_reload_successful 1\n",
+		"memgov_paused 0\n",
+		"memgov_target_knob{target=\"api\",id=\"00ab\",knob=\"gc_percent\"} 100\n",
 		"process_open_fds ", "process_resident_memory_bytes ", "process_cpu_seconds_total ",
 	};
 	struct world w;

@@ -38,8 +38,10 @@ struct mg_target *world_hello(struct world *w, const char *id, const char *exe)
 
 	mg_wire_begin(&o, buf, sizeof buf, MG_WIRE_HELLO);
 	const char *const pairs[][2] = {
-		{ "id", id }, { "role", "target" }, { "exe", exe }, { "cmdline", "secret-argument" }, { "runtime", "none" }, { "allocator", "jemalloc" },
-		{ "libc", "glibc" }, { "scope", "own" }, { "knobs", "gc_percent:exact,memory_limit:exact" }, { "actions", "purge" },
+		{ "id", id }, { "role", "target" }, { "exe", exe }, { "cmdline", "secret-argument" }, { "runtime", "none" },
+		{ "allocator", "jemalloc" },
+		{ "libc", "glibc" }, { "scope", "own" }, { "knobs", "gc_percent:exact,memory_limit:exact" },
+		{ "actions", "purge" },
 		{ "knob.gc_percent", "100" }, { "baseline.gc_percent", "100" }, { "knob.memory_limit", "max" }, { "pid", "77" },
 	};
 	for (unsigned i = 0; i < sizeof pairs / sizeof pairs[0]; i++)

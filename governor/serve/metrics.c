@@ -67,7 +67,7 @@ static void put_value(struct mg_buf *b, double v)
 	else if (isinf(v))
 		mg_buf_printf(b, " %sInf\n", v > 0 ? "+" : "-");
 	else
-		mg_buf_printf(b, " %.9g\n", v);
+		mg_buf_printf(b, " %.12g\n", v);
 }
 
 /* A value that is not known has no sample. */
@@ -96,6 +96,17 @@ static double read_u64(const void *base, size_t at)
 static void emit_engine(const struct page *p)
 {
 	sample(p, read_u64(&p->e->stats, p->f->at), no_labels);
+}
+
+/* at_ns: of the loop's clock; shown as seconds since 1970. */
+static void emit_wall(const struct page *p, uint64_t at_ns)
+{
+	sample(p, (double)(p->q->wall_ns - (p->q->now_ns - at_ns)), no_labels);
+}
+
+static void emit_config_time(const struct page *p)
+{
+	emit_wall(p, p->e->stats.config_ns);
 }
 
 static void emit_build(const struct page *p)
@@ -387,7 +398,7 @@ static void emit_own_max_fds(const struct page *p)
 
 static void emit_own_start(const struct page *p)
 {
-	sample(p, (double)(p->q->wall_ns - (p->q->now_ns - p->e->stats.started_ns)), no_labels);
+	emit_wall(p, p->e->stats.started_ns);
 }
 
 /* ---- the table ---- */
@@ -406,6 +417,7 @@ static const struct family families[] = {
 	{ "memgov_config_info", "gauge", "The policy in force: hash of the file, and its mode.", emit_config_info, 0, 0 },
 	{ "memgov_config_last_reload_successful", "gauge",
 	  "1 when the last reload succeeded; at 0 the last good policy is kept.", emit_reload_ok, 0, 0 },
+	{ "memgov_config_loaded_timestamp_seconds", "gauge", "When the policy in force was loaded, since 1970.", emit_config_time, 0, NS },
 	{ "memgov_config_reloads_total", "counter", "Policies loaded anew.", ENGINE(reloads), 0 },
 	{ "memgov_config_reload_failures_total", "counter", "Policies refused at a reload.", ENGINE(reload_failures), 0 },
 	{ "memgov_paused", "gauge", "1 while everything is paused by the operator or the off file.", emit_paused, 0, 0 },

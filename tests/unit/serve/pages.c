@@ -270,7 +270,7 @@ static void metrics_hold_the_promised_families(void **state)
 		"memgov_guard_cuts_total{guard=\"step\"} 1\n",
 		"memgov_tick_lateness_seconds 0\n",
 		"memgov_audit_dropped_total 0\n",
-		"memgov_config_last_reload_successful 1\n",
+		"memgov_config_last_reload_successful 1\n", "memgov_config_loaded_timestamp_seconds 1772366400.25\n",
 		"memgov_paused 0\n",
 		"memgov_target_knob{target=\"api\",id=\"00ab\",knob=\"gc_percent\"} 100\n",
 		"process_open_fds ", "process_resident_memory_bytes ", "process_cpu_seconds_total ",

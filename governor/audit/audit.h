@@ -24,7 +24,10 @@ struct mg_record {
 	} source[MG_RECORD_SOURCES];
 	uint8_t n_sources;
 	struct {
-		enum { MG_OUTCOME_PENDING, MG_OUTCOME_DRY, MG_OUTCOME_VETOED, MG_OUTCOME_DONE, MG_OUTCOME_REFUSED, MG_OUTCOME_LOST } state;
+		enum {
+			MG_OUTCOME_PENDING, MG_OUTCOME_DRY, MG_OUTCOME_VETOED, MG_OUTCOME_DONE, MG_OUTCOME_REFUSED,
+			MG_OUTCOME_LOST
+		} state;
 		double expected_bytes, achieved_bytes;  /* NAN: not an action, or unknown */
 		uint64_t took_ns, longest_pause_ns;
 		double minflt, majflt;                  /* faults inside the verification window */

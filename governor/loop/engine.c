@@ -48,7 +48,7 @@ enum mg_mode mg_engine_mode(const struct mg_engine *e, const struct mg_target *t
 
 void mg_engine_init(struct mg_engine *e, struct mg_config *config, uint64_t now_ns)
 {
-	*e = (struct mg_engine){ .config = config, .stats.started_ns = now_ns };
+	*e = (struct mg_engine){ .config = config, .stats.started_ns = now_ns, .stats.config_ns = now_ns };
 	for (unsigned i = 0; i < config->n_signals; i++)
 		e->source[i].max_age_ns = config->sources[config->signals[i].source].max_age_ns;
 }
@@ -172,6 +172,7 @@ int mg_engine_reload(struct mg_engine *e, struct mg_config *config, uint64_t now
 	}
 	mg_config_free(old);
 	e->stats.reloads++;
+	e->stats.config_ns = now_ns;
 	return r;
 }
 

@@ -98,6 +98,7 @@ struct mg_target {
 struct mg_engine_stats {
 	uint64_t ticks, late_ticks, decisions, targets_seen, reloads, reload_failures, quarantines, crashes;
 	uint64_t tick_lateness_ns, tick_lateness_max_ns, tick_cost_ns, started_ns, last_tick_ns;
+	uint64_t config_ns;                         /* when the policy in force was loaded */
 	uint64_t own_allocations_in_ticks;          /* must stay 0 */
 };
 

@@ -54,8 +54,12 @@ static unsigned count(const char *text, const char *what)
 static void lines_read_as_written(void **state)
 {
 	static const struct { int text; const char *value; const char *line; } rows[] = {
-		{ 0, "redis", "{\"ts\":\"2026-03-01T12:00:00.250Z\",\"level\":\"info\",\"event\":\"target.hello\",\"exe\":\"redis\",\"uid\":7,\"share\":0.5}\n" },
-		{ 0, "a\"\n\x1b", "{\"ts\":\"2026-03-01T12:00:00.250Z\",\"level\":\"info\",\"event\":\"target.hello\",\"exe\":\"a\\\"\\u000a\\u001b\",\"uid\":7,\"share\":0.5}\n" },
+		{ 0, "redis",
+		  "{\"ts\":\"2026-03-01T12:00:00.250Z\",\"level\":\"info\",\"event\":\"target.hello\","
+		  "\"exe\":\"redis\",\"uid\":7,\"share\":0.5}\n" },
+		{ 0, "a\"\n\x1b",
+		  "{\"ts\":\"2026-03-01T12:00:00.250Z\",\"level\":\"info\",\"event\":\"target.hello\","
+		  "\"exe\":\"a\\\"\\u000a\\u001b\",\"uid\":7,\"share\":0.5}\n" },
 		{ 1, "redis", "2026-03-01T12:00:00.250Z info  target.hello exe=redis uid=7 share=0.5\n" },
 		{ 1, "two words", "2026-03-01T12:00:00.250Z info  target.hello exe=\"two words\" uid=7 share=0.5\n" },
 		{ 1, "\x1b[31m", "2026-03-01T12:00:00.250Z info  target.hello exe=\\x1b[31m uid=7 share=0.5\n" },
@@ -65,7 +69,8 @@ static void lines_read_as_written(void **state)
 	(void)state;
 	for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct mg_writer *w = begin(rows[i].text, MG_LOG_INFO);
-		mg_log(1, WALL, MG_LOG_INFO, "target.hello", { "exe", MG_S(rows[i].value) }, { "uid", MG_U(7) }, { "share", MG_F(0.5) });
+		mg_log(1, WALL, MG_LOG_INFO, "target.hello", { "exe", MG_S(rows[i].value) }, { "uid", MG_U(7) },
+		       { "share", MG_F(0.5) });
 		const char *got = end(w);
 		check(strcmp(got, rows[i].line) == 0, "row %u reads\n%sexpected\n%s", i, got, rows[i].line);
 	}
@@ -86,14 +91,14 @@ static void a_long_value_is_left_out(void **state)
 
 static void rates_are_limited_per_event(void **state)
 {
-	static const struct { const char *what; enum mg_level level; uint64_t every_ns; unsigned n, written; const char *tail; } rows[] = {
-		{ "a burst of five passes", MG_LOG_INFO, 1, 5, 5, NULL },
-		{ "the rest of a burst does not", MG_LOG_INFO, 1, 100, 5, NULL },
-		{ "warnings too", MG_LOG_WARN, 1, 100, 5, NULL },
-		{ "errors are never sampled", MG_LOG_ERROR, 1, 100, 100, NULL },
-		{ "one a minute for ever", MG_LOG_INFO, 60 * MG_NS_PER_S, 100, 100, NULL },
-		{ "five, then one a minute (ten minutes)", MG_LOG_INFO, 30 * MG_NS_PER_S, 21, 15, NULL },
-		{ "debug is above the level", MG_LOG_DEBUG, 60 * MG_NS_PER_S, 10, 0, NULL },
+	static const struct { const char *what; enum mg_level level; uint64_t every_ns; unsigned n, written; } rows[] = {
+		{ "a burst of five passes", MG_LOG_INFO, 1, 5, 5 },
+		{ "the rest of a burst does not", MG_LOG_INFO, 1, 100, 5 },
+		{ "warnings too", MG_LOG_WARN, 1, 100, 5 },
+		{ "errors are never sampled", MG_LOG_ERROR, 1, 100, 100 },
+		{ "one a minute for ever", MG_LOG_INFO, 60 * MG_NS_PER_S, 100, 100 },
+		{ "five, then one a minute (ten minutes)", MG_LOG_INFO, 30 * MG_NS_PER_S, 21, 15 },
+		{ "debug is above the level", MG_LOG_DEBUG, 60 * MG_NS_PER_S, 10, 0 },
 	};
 
 	(void)state;

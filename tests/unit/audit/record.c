@@ -25,10 +25,11 @@ static unsigned guard_index(const char *name)
 static struct mg_record set_record(void)
 {
 	struct mg_record r = {
-		.ts_wall_ns = 1772366400250000000ULL, .now_ns = 5, .seq = 42, .target = "api", .target_id = "00ab", .rule = "seed",
-		.rule_at = "memgov.yaml:20", .mode = MG_MODE_ENFORCE, .why = "the condition \"holds\"",
+		.ts_wall_ns = 1772366400250000000ULL, .now_ns = 5, .seq = 42, .target = "api", .target_id = "00ab",
+		.rule = "seed", .rule_at = "memgov.yaml:20", .mode = MG_MODE_ENFORCE, .why = "the condition \"holds\"",
 		.want = { .verb = MG_VERB_SET, .knob = MG_KNOB_GC_PERCENT, .from = 100, .to = 75 },
-		.outcome = { .state = MG_OUTCOME_DONE, .expected_bytes = NAN, .achieved_bytes = NAN, .minflt = NAN, .majflt = NAN },
+		.outcome = { .state = MG_OUTCOME_DONE, .expected_bytes = NAN, .achieved_bytes = NAN, .minflt = NAN,
+			     .majflt = NAN },
 	};
 	unsigned step = guard_index("step");
 
@@ -47,9 +48,10 @@ static struct mg_record purge_record(void)
 {
 	struct mg_record r = {
 		.ts_wall_ns = 951782400000000000ULL, .seq = 7, .target = "r", .target_id = "1", .rule = "spike", .rule_at = "f:1",
-		.mode = MG_MODE_DRY_RUN, .why = "w", .want = { .verb = MG_VERB_ACTION, .action = MG_ACTION_PURGE, .bytes = INFINITY, .max_pause_ns = 10000000 },
-		.outcome = { .state = MG_OUTCOME_REFUSED, .expected_bytes = 100, .achieved_bytes = 80, .took_ns = 1500000, .longest_pause_ns = 250000,
-			     .minflt = 3, .majflt = 0, .text = "cow: a child lives" },
+		.mode = MG_MODE_DRY_RUN, .why = "w",
+		.want = { .verb = MG_VERB_ACTION, .action = MG_ACTION_PURGE, .bytes = INFINITY, .max_pause_ns = 10000000 },
+		.outcome = { .state = MG_OUTCOME_REFUSED, .expected_bytes = 100, .achieved_bytes = 80, .took_ns = 1500000,
+			     .longest_pause_ns = 250000, .minflt = 3, .majflt = 0, .text = "cow: a child lives" },
 	};
 
 	return r;
@@ -59,17 +61,22 @@ static void json_is_to_the_byte(void **state)
 {
 	const struct { struct mg_record r; const char *json; } rows[] = {
 		{ set_record(),
-		  "{\"ts\":\"2026-03-01T12:00:00.250Z\",\"seq\":42,\"mode\":\"enforce\",\"target\":\"api\",\"id\":\"00ab\",\"rule\":\"seed\","
-		  "\"rule_at\":\"memgov.yaml:20\",\"verb\":\"set\",\"knob\":\"gc_percent\",\"from\":100,\"to\":75,\"why\":\"the condition \\\"holds\\\"\","
+		  "{\"ts\":\"2026-03-01T12:00:00.250Z\",\"seq\":42,\"mode\":\"enforce\","
+		  "\"target\":\"api\",\"id\":\"00ab\",\"rule\":\"seed\","
+		  "\"rule_at\":\"memgov.yaml:20\",\"verb\":\"set\",\"knob\":\"gc_percent\",\"from\":100,\"to\":75,"
+		  "\"why\":\"the condition \\\"holds\\\"\","
 		  "\"vetoed\":false,\"guards\":[{\"name\":\"step\",\"why\":\"step: 75 of the way\"}],"
 		  "\"inputs\":{\"proc.rss\":1048576,\"shim.live\":null,\"app.heap_inuse\":900000000},"
 		  "\"outcome\":{\"state\":\"done\",\"expected_bytes\":null,\"achieved_bytes\":null,"
 		  "\"cost\":{\"took_s\":0,\"longest_pause_s\":0,\"minflt\":null,\"majflt\":null}}}" },
 		{ purge_record(),
-		  "{\"ts\":\"2000-02-29T00:00:00.000Z\",\"seq\":7,\"mode\":\"dry-run\",\"target\":\"r\",\"id\":\"1\",\"rule\":\"spike\",\"rule_at\":\"f:1\","
-		  "\"verb\":\"purge\",\"knob\":null,\"from\":null,\"to\":null,\"max_pause_s\":0.01,\"why\":\"w\",\"vetoed\":false,\"guards\":[],\"inputs\":{},"
+		  "{\"ts\":\"2000-02-29T00:00:00.000Z\",\"seq\":7,\"mode\":\"dry-run\",\"target\":\"r\",\"id\":\"1\","
+		  "\"rule\":\"spike\",\"rule_at\":\"f:1\","
+		  "\"verb\":\"purge\",\"knob\":null,\"from\":null,\"to\":null,\"max_pause_s\":0.01,\"why\":\"w\","
+		  "\"vetoed\":false,\"guards\":[],\"inputs\":{},"
 		  "\"outcome\":{\"state\":\"refused\",\"expected_bytes\":100,\"achieved_bytes\":80,"
-		  "\"cost\":{\"took_s\":0.0015,\"longest_pause_s\":0.00025,\"minflt\":3,\"majflt\":0},\"text\":\"cow: a child lives\"}}" },
+		  "\"cost\":{\"took_s\":0.0015,\"longest_pause_s\":0.00025,\"minflt\":3,\"majflt\":0},"
+		  "\"text\":\"cow: a child lives\"}}" },
 	};
 	char buf[MG_RECORD_JSON_MAX];
 
@@ -99,7 +106,8 @@ static void the_fullest_record_fits(void **state)
 	r.n_sources = MG_RECORD_SOURCES;
 	for (unsigned i = 0; i < MG_RECORD_SOURCES; i++)
 		memset(r.source[i].name, 1, sizeof r.source[i].name - 1);
-	check(mg_record_json(&r, buf, sizeof buf) > 0, "a record with everything in it, all escaped, still fits MG_RECORD_JSON_MAX");
+	check(mg_record_json(&r, buf, sizeof buf) > 0,
+	      "a record with everything in it, all escaped, still fits MG_RECORD_JSON_MAX");
 	cJSON *o = cJSON_Parse(buf);
 	check(o != NULL, "and it is JSON");
 	cJSON_Delete(o);
@@ -116,7 +124,8 @@ static void replay_compares_the_decision_alone(void **state)
 	second.seq = 43;
 	second.mode = MG_MODE_DRY_RUN;
 	second.outcome.state = MG_OUTCOME_DRY;
-	check(mg_record_decision_json(&first, a, sizeof a) > 0 && mg_record_decision_json(&second, b, sizeof b) > 0, "both render");
+	check(mg_record_decision_json(&first, a, sizeof a) > 0 && mg_record_decision_json(&second, b, sizeof b) > 0,
+	      "both render");
 	check(strcmp(a, b) == 0, "time, sequence, mode and outcome are left out:\n%s\n%s", a, b);
 	second.want.to = 50;
 	check(mg_record_decision_json(&second, b, sizeof b) > 0 && strcmp(a, b) != 0, "another decision differs");
@@ -167,8 +176,10 @@ static void status_shows_the_newest_change(void **state)
 	check(mg_audit_new(NULL, &a) == 0, "an audit");
 	for (unsigned i = 0; i < 4; i++) {
 		struct mg_record *r = mg_audit_add(a);
-		*r = (struct mg_record){ .target_id = "x", .seq = adds[i].seq, .want = { .verb = adds[i].verb, .vetoed = adds[i].vetoed } };
-		check(mg_audit_newest(a, "x")->seq == newest[i], "after %u records record %llu is shown", i + 1, (unsigned long long)newest[i]);
+		*r = (struct mg_record){ .target_id = "x", .seq = adds[i].seq,
+					 .want = { .verb = adds[i].verb, .vetoed = adds[i].vetoed } };
+		check(mg_audit_newest(a, "x")->seq == newest[i], "after %u records record %llu is shown", i + 1,
+		      (unsigned long long)newest[i]);
 	}
 	check(mg_audit_newest(a, "y") == NULL, "another target has none");
 	a = mg_audit_free(a);

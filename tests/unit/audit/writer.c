@@ -104,7 +104,8 @@ static void rotation_keeps_the_total_under_the_cap(void **state)
 	for (int i = 0; i < 500; i++) {
 		mg_writer_line(w, line, sizeof line);
 		usleep(100);
-		check(size_of("c.jsonl") + (size_of("c.jsonl.1") > 0 ? size_of("c.jsonl.1") : 0) <= 8000, "file and .1 together stay under the cap");
+		check(size_of("c.jsonl") + (size_of("c.jsonl.1") > 0 ? size_of("c.jsonl.1") : 0) <= 8000,
+		      "file and .1 together stay under the cap");
 	}
 	w = mg_writer_free(w);
 	check(size_of("c.jsonl.1") > 0, "there was a rotation");

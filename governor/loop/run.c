@@ -330,8 +330,10 @@ static void tear_down(struct mg_governor *g)
 	g->audit_writer = mg_writer_free(g->audit_writer);
 	mg_log_close();
 	g->log_writer = mg_writer_free(g->log_writer);
-	for (unsigned i = 0; i < MG_MAX_OBITUARIES; i++)
+	for (unsigned i = 0; i < MG_MAX_OBITUARIES; i++) {
 		mg_close_fd(&g->obituary[i].pidfd);
+		mg_close_fd(&g->obituary[i].stat_fd);
+	}
 	mg_loop_del(g->loop, &g->signal_handle);
 	mg_close_fd(&g->signal_fd);
 	g->loop = mg_loop_free(g->loop);
@@ -351,7 +353,7 @@ int mg_run(const struct mg_run_options *o)
 	g.signal_fd = block_signals();
 	g.sink = (struct mg_sink){ .sample = source_sample, .failed = source_failed, .ctx = &g };
 	for (unsigned i = 0; i < MG_MAX_OBITUARIES; i++)
-		g.obituary[i].pidfd = -1;
+		g.obituary[i].pidfd = g.obituary[i].stat_fd = -1;
 	int r = mg_loop_new(&g.loop, &err);
 	if (r < 0) {
 		fprintf(stderr, "memgov: %s\n", err.text);

@@ -29,3 +29,6 @@ else()
 	target_compile_definitions(mg_flags INTERFACE $<$<CONFIG:Release>:_FORTIFY_SOURCE=2>)
 	target_link_options(mg_flags INTERFACE -Wl,-z,relro,-z,now)
 endif()
+if(MG_FUZZ) # without it libFuzzer sees only the few lines of the target itself
+	target_compile_options(mg_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()

@@ -379,6 +379,7 @@ static void set_options(struct mg_http_request *r)
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, timeout_ms > 0 ? timeout_ms : 1L);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, shorter ? timeout_ms : CONNECT_TIMEOUT_MAX_MS);
+	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); /* else ending a transfer waits for a name server that does not answer */
 	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(e, CURLOPT_PROXY, "");

@@ -62,12 +62,16 @@ const struct mg_record *mg_audit_at(const struct mg_audit *a, unsigned i)
 
 const struct mg_record *mg_audit_newest(const struct mg_audit *a, const char *target_id)
 {
-	const struct mg_record *r;
+	const struct mg_record *r, *newest = NULL;
 
-	for (unsigned i = 0; (r = mg_audit_at(a, i)) != NULL; i++)
-		if (strcmp(r->target_id, target_id) == 0)
+	for (unsigned i = 0; (r = mg_audit_at(a, i)) != NULL; i++) {
+		if (strcmp(r->target_id, target_id) != 0)
+			continue;
+		if (r->want.verb != MG_VERB_HOLD && !r->want.vetoed)
 			return r;
-	return NULL;
+		newest = newest ? newest : r;
+	}
+	return newest;
 }
 
 const struct mg_audit_stats *mg_audit_stats(const struct mg_audit *a)

@@ -24,7 +24,10 @@ struct mg_record {
 	} source[MG_RECORD_SOURCES];
 	uint8_t n_sources;
 	struct {
-		enum { MG_OUTCOME_PENDING, MG_OUTCOME_DRY, MG_OUTCOME_VETOED, MG_OUTCOME_DONE, MG_OUTCOME_REFUSED, MG_OUTCOME_LOST } state;
+		enum {
+			MG_OUTCOME_PENDING, MG_OUTCOME_DRY, MG_OUTCOME_VETOED, MG_OUTCOME_DONE, MG_OUTCOME_REFUSED,
+			MG_OUTCOME_LOST
+		} state;
 		double expected_bytes, achieved_bytes;  /* NAN: not an action, or unknown */
 		uint64_t took_ns, longest_pause_ns;
 		double minflt, majflt;                  /* faults inside the verification window */
@@ -45,7 +48,7 @@ struct mg_record *mg_audit_find(struct mg_audit *a, uint64_t seq);
 void mg_audit_write(struct mg_audit *a, const struct mg_record *r);
 /* i = 0 is the newest; NULL past the end. */
 const struct mg_record *mg_audit_at(const struct mg_audit *a, unsigned i);
-/* The newest record of a target; NULL: none in the ring. */
+/* What a target's status shows: its newest change, else its newest record (a hold or a veto); NULL: none in the ring. */
 const struct mg_record *mg_audit_newest(const struct mg_audit *a, const char *target_id);
 
 /* What was written since start, for memgov_decisions_total: one row per target name, rule, verb and mode. Vetoed wants

@@ -147,7 +147,8 @@ static void put_head(struct mg_buf *b, bool text, uint64_t wall_ns, enum mg_leve
 	mg_buf_json(b, event);
 }
 
-void mg_log_event(uint64_t now_ns, uint64_t wall_ns, enum mg_level level, const char *event, const struct mg_log_kv *kv, unsigned n)
+void mg_log_event(uint64_t now_ns, uint64_t wall_ns, enum mg_level level, const char *event, const struct mg_log_kv *kv,
+		  unsigned n)
 {
 	struct mg_log *l = mg_the_log;
 	char line[LINE_BYTES];

@@ -32,7 +32,8 @@ void mg_log_close(void);
 enum mg_log_kind { MG_LOG_STR = 1, MG_LOG_U64, MG_LOG_F64 };
 struct mg_log_val { enum mg_log_kind kind; const char *s; uint64_t u; double f; };
 struct mg_log_kv { const char *key; struct mg_log_val val; };
-void mg_log_event(uint64_t now_ns, uint64_t wall_ns, enum mg_level level, const char *event, const struct mg_log_kv *kv, unsigned n);
+void mg_log_event(uint64_t now_ns, uint64_t wall_ns, enum mg_level level, const char *event, const struct mg_log_kv *kv,
+		  unsigned n);
 #define MG_S(x) ((struct mg_log_val){ .kind = MG_LOG_STR, .s = (x) })
 #define MG_U(x) ((struct mg_log_val){ .kind = MG_LOG_U64, .u = (uint64_t)(x) })
 #define MG_F(x) ((struct mg_log_val){ .kind = MG_LOG_F64, .f = (x) })

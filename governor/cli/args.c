@@ -47,7 +47,9 @@ static int no_such_option(const struct parser *p, const char *name, size_t len)
 	const char *near = NULL, *verb = p->c->verb->name;
 
 	for (unsigned i = 0; i < MG_OPT__COUNT; i++) {
-		uint32_t d = allowed(p->c) >> i & 1 ? mg_distance(name, len, mg_cli_options[i].name, strlen(mg_cli_options[i].name), NEAR) : NEAR + 1;
+		uint32_t d = allowed(p->c) >> i & 1
+				     ? mg_distance(name, len, mg_cli_options[i].name, strlen(mg_cli_options[i].name), NEAR)
+				     : NEAR + 1;
 		if (d < best) {
 			best = d;
 			near = mg_cli_options[i].name;
@@ -116,7 +118,8 @@ static int brief_option(struct parser *p, const char *word)
 	for (unsigned i = 0; i < MG_OPT__COUNT; i++)
 		if (allowed(p->c) >> i & 1 && word[0] == mg_cli_options[i].brief && word[1] == '\0')
 			return set_option(p, &mg_cli_options[i], NULL);
-	return mg_fail(p->err, -EINVAL, "%s has no option -%.16s; see memgov %s --help", p->c->verb->name, word, p->c->verb->name);
+	return mg_fail(p->err, -EINVAL, "%s has no option -%.16s; see memgov %s --help", p->c->verb->name, word,
+		       p->c->verb->name);
 }
 
 /* Positional words are gathered in place at the front of argv, so that nothing is allocated. */
@@ -151,7 +154,9 @@ static int check_count(const struct parser *p)
 
 int mg_cli_parse(int argc, char **argv, struct mg_cli *ret, struct mg_err *err)
 {
-	static const struct { const char *option, *verb; } aliases[] = { { "--help", "help" }, { "-h", "help" }, { "--version", "version" } };
+	static const struct {
+		const char *option, *verb;
+	} aliases[] = { { "--help", "help" }, { "-h", "help" }, { "--version", "version" } };
 	struct mg_cli c = { 0 };
 	struct parser p = { .argv = argv, .argc = argc, .at = 2, .c = &c, .err = err };
 	const char *verb = argv[1];

@@ -25,7 +25,8 @@ static void print_text(const char *path, const struct mg_findings *f, int r, con
 	else if (f->n == 0)
 		printf("%s: ok\n", path);
 	else
-		printf("%s: %u error%s, %u warning%s\n", path, f->errors, f->errors == 1 ? "" : "s", f->warnings, f->warnings == 1 ? "" : "s");
+		printf("%s: %u error%s, %u warning%s\n", path, f->errors, f->errors == 1 ? "" : "s", f->warnings,
+		       f->warnings == 1 ? "" : "s");
 }
 
 static void print_json(const char *path, const struct mg_findings *f, int r, const struct mg_err *err, bool first)

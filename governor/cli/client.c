@@ -114,12 +114,14 @@ static int take_answer(const struct mg_cli *c, long status, const struct body *b
 	return MG_EXIT_OK;
 }
 
-static int no_answer(const char *address, const char *why)
+/* os_errno: of the connect; curl's own words speak of ports even for a unix socket. */
+static int no_answer(const char *address, long os_errno, const char *why)
 {
 	const char *path = strncmp(address, "unix:", 5) == 0 ? address + 5 : address;
 
-	return mg_cli_fail(MG_EXIT_RUNTIME, "no governor answers at %s (%s): is `memgov run` up, is --socket right, and are you its user or root?",
-			   path, why);
+	return mg_cli_fail(MG_EXIT_RUNTIME,
+			   "no governor answers at %s (%s): is `memgov run` up, is --socket right, and are you its user or root?",
+			   path, os_errno != 0 ? strerror((int)os_errno) : why);
 }
 
 int mg_client(const struct mg_cli *c, const char *method, const char *path, const char *target, cJSON **ret)
@@ -128,7 +130,7 @@ int mg_client(const struct mg_cli *c, const char *method, const char *path, cons
 	struct mg_buf b = mg_buf(url, sizeof url);
 	struct body body = { 0 };
 	struct mg_err err;
-	long status = 0;
+	long status = 0, os_errno = 0;
 
 	if (admin_address(c, address, sizeof address, &err) < 0)
 		return mg_cli_fail(MG_EXIT_CONFIG, "%s", err.text);
@@ -138,8 +140,10 @@ int mg_client(const struct mg_cli *c, const char *method, const char *path, cons
 	build_url(h, address, path, target, &b);
 	CURLcode r = b.full ? CURLE_URL_MALFORMAT : perform(h, address, method, url, &body, why);
 	curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(h, CURLINFO_OS_ERRNO, &os_errno);
 	curl_easy_cleanup(h);
-	int exit_status = r == CURLE_OK ? take_answer(c, status, &body, target, ret) : no_answer(address, *why ? why : curl_easy_strerror(r));
+	int exit_status = r == CURLE_OK ? take_answer(c, status, &body, target, ret) :
+		no_answer(address, r == CURLE_COULDNT_CONNECT ? os_errno : 0, *why ? why : curl_easy_strerror(r));
 	free(body.at);
 	return exit_status;
 }

@@ -90,7 +90,9 @@ static void check_madvise(const struct mg_cli *c, struct report *r)
 	if (batched_return_works())
 		say(r, OK, "", "pages are returned in batches (process_madvise)");
 	else
-		say(r, NOTE, "", "pages are returned one run at a time: batches need Linux 6.13 and a seccomp profile that lets process_madvise pass");
+		say(r, NOTE, "",
+		    "pages are returned one run at a time: batches need Linux 6.13 and a seccomp profile that lets "
+		    "process_madvise pass");
 }
 
 static void check_rights(const struct mg_cli *c, struct report *r)
@@ -113,7 +115,8 @@ static void check_thp(const struct mg_cli *c, struct report *r)
 	if (slurp("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof text) < 0)
 		say(r, NOTE, "", "transparent huge pages: not readable here");
 	else if (strstr(text, "[always]"))
-		say(r, NOTE, "", "transparent huge pages are on for everything: resident memory falls before the cgroup's charge does");
+		say(r, NOTE, "",
+		    "transparent huge pages are on for everything: resident memory falls before the cgroup's charge does");
 	else
 		say(r, OK, "", "transparent huge pages: %.*s", (int)strcspn(text, "\n"), text);
 }
@@ -130,7 +133,8 @@ static void check_swap(const struct mg_cli *c, struct report *r)
 	else if (line && line[1] != '\0')
 		say(r, OK, "", "swap is there");
 	else
-		say(r, NOTE, "", "no swap: memory pressure (PSI) stays near zero until shortly before an OOM kill, trust cgroup.headroom");
+		say(r, NOTE, "",
+		    "no swap: memory pressure (PSI) stays near zero until shortly before an OOM kill, trust cgroup.headroom");
 }
 
 static void check_psi(const struct mg_cli *c, struct report *r)
@@ -142,7 +146,8 @@ static void check_psi(const struct mg_cli *c, struct report *r)
 	if (n > 0)
 		say(r, OK, "", "pressure stall information is there");
 	else
-		say(r, NOTE, "", "no pressure stall information (%s): rules on psi.* hold; boot with psi=1 to have it", strerror(n < 0 ? (int)-n : EOPNOTSUPP));
+		say(r, NOTE, "", "no pressure stall information (%s): rules on psi.* hold; boot with psi=1 to have it",
+		    strerror(n < 0 ? (int)-n : EOPNOTSUPP));
 }
 
 /* ---- the cgroup ---- */
@@ -183,10 +188,13 @@ static void check_cgroup(const struct mg_cli *c, struct report *r)
 	if (status == 0)
 		status = mg_cgroup_read(&g, 1, &sink, &err);
 	if (status < 0)
-		say(r, FINDING, "give the container or service a memory controller: on v1 mount it, on v2 add +memory to cgroup.subtree_control of the parent",
+		say(r, FINDING,
+		    "give the container or service a memory controller: on v1 mount it, on v2 add +memory to "
+		    "cgroup.subtree_control of the parent",
 		    "the memory cgroup cannot be read: %s", err.text);
 	else
-		say(r, OK, "", "cgroup v%d, seen %s: usage %s, limit %s", g.version, g.scope, mg_unit_show(own.usage, MG_UNIT_BYTES, usage, sizeof usage),
+		say(r, OK, "", "cgroup v%d, seen %s: usage %s, limit %s", g.version, g.scope,
+		    mg_unit_show(own.usage, MG_UNIT_BYTES, usage, sizeof usage),
 		    isnan(own.limit) ? "none" : mg_unit_show(own.limit, MG_UNIT_BYTES, limit, sizeof limit));
 	mg_cgroup_close(&g);
 }
@@ -208,7 +216,8 @@ static void check_library(const struct mg_cli *c, struct report *r)
 		say(r, FINDING, "chmod 0555 the library: whoever can write it runs code in every program that preloads it",
 		    "%.160s is writable by others (mode %04o)", path, st.st_mode & 07777);
 	else if (!(st.st_mode & S_IROTH))
-		say(r, NOTE, "", "%.160s is not readable for other users (mode %04o): their programs cannot preload it", path, st.st_mode & 07777);
+		say(r, NOTE, "", "%.160s is not readable for other users (mode %04o): their programs cannot preload it", path,
+		    st.st_mode & 07777);
 	else
 		say(r, OK, "", "%.160s, mode %04o", path, st.st_mode & 07777);
 }
@@ -227,13 +236,17 @@ static void check_directory(const struct mg_cli *c, struct report *r)
 
 	socket_directory(c, dir, sizeof dir);
 	if (stat(dir, &st) < 0)
-		say(r, FINDING, "create it for the governor's user (systemd: RuntimeDirectory=memgov; pod: an emptyDir), or name another with --socket",
+		say(r, FINDING,
+		    "create it for the governor's user (systemd: RuntimeDirectory=memgov; pod: an emptyDir), or name another "
+		    "with --socket",
 		    "%s, for the control socket: %s", dir, strerror(errno));
 	else if ((st.st_mode & S_IWOTH) && !(st.st_mode & S_ISVTX))
-		say(r, FINDING, "chmod o-w the directory: anybody may replace the control socket in it", "%s is writable for everybody (mode %04o)", dir,
-		    st.st_mode & 07777);
+		say(r, FINDING, "chmod o-w the directory: anybody may replace the control socket in it",
+		    "%s is writable for everybody (mode %04o)", dir, st.st_mode & 07777);
 	else if (access(dir, W_OK) < 0)
-		say(r, NOTE, "", "%s is not writable for uid %u: programs can connect, a governor of this user cannot serve there", dir, (unsigned)geteuid());
+		say(r, NOTE, "",
+		    "%s is not writable for uid %u: programs can connect, a governor of this user cannot serve there", dir,
+		    (unsigned)geteuid());
 	else
 		say(r, OK, "", "%s, mode %04o, writable for uid %u", dir, st.st_mode & 07777, (unsigned)geteuid());
 }
@@ -256,7 +269,8 @@ static void check_socket(const struct mg_cli *c, struct report *r)
 	if (status == 0 || status == -EAGAIN)
 		say(r, OK, "", "a governor listens at %s", path);
 	else if (status == -EACCES)
-		say(r, FINDING, "add this uid to control.allow_uids, or this user to the socket's group, in the governor's policy",
+		say(r, FINDING,
+		    "add this uid to control.allow_uids, or this user to the socket's group, in the governor's policy",
 		    "%s refuses uid %u", path, (unsigned)geteuid());
 	else
 		say(r, NOTE, "", "no governor listens at %s (%s): start one with memgov run", path, strerror(-status));
@@ -271,7 +285,8 @@ static void check_admin(const struct mg_cli *c, struct report *r)
 	mg_buf_printf(&b, "%s.admin", mg_cli_socket(c));
 	int status = try_connect(path, SOCK_STREAM);
 	if (stat(path, &st) == 0 && (st.st_mode & 0077))
-		say(r, FINDING, "chmod 0600 the socket: others may try to command the governor", "%s has mode %04o", path, st.st_mode & 07777);
+		say(r, FINDING, "chmod 0600 the socket: others may try to command the governor", "%s has mode %04o", path,
+		    st.st_mode & 07777);
 	else if (status == 0 || status == -EAGAIN)
 		say(r, OK, "", "the operator's API answers at %s", path);
 	else
@@ -300,7 +315,8 @@ static void check_seccomp(const struct mg_cli *c, struct report *r)
 	if (mode <= 0)
 		say(r, OK, "", "no seccomp filter");
 	else
-		say(r, OK, "", "%ld seccomp filter%s, as containers have: a program that adds one later makes its shim go silent", filters, filters == 1 ? "" : "s");
+		say(r, OK, "", "%ld seccomp filter%s, as containers have: a program that adds one later makes its shim go silent",
+		    filters, filters == 1 ? "" : "s");
 }
 
 static void check_fds(const struct mg_cli *c, struct report *r)
@@ -311,8 +327,8 @@ static void check_fds(const struct mg_cli *c, struct report *r)
 	getrlimit(RLIMIT_NOFILE, &l);
 	unsigned long targets = l.rlim_cur > FDS_OF_GOVERNOR ? (unsigned long)(l.rlim_cur - FDS_OF_GOVERNOR) / FDS_PER_TARGET : 0;
 	if (targets < MIN_TARGETS)
-		say(r, FINDING, "raise the limit of open files (ulimit -n 4096, systemd: LimitNOFILE=)", "%lu open files are enough for %lu targets only",
-		    (unsigned long)l.rlim_cur, targets);
+		say(r, FINDING, "raise the limit of open files (ulimit -n 4096, systemd: LimitNOFILE=)",
+		    "%lu open files are enough for %lu targets only", (unsigned long)l.rlim_cur, targets);
 	else
 		say(r, OK, "", "%lu open files, enough for about %lu targets", (unsigned long)l.rlim_cur, targets);
 }
@@ -321,7 +337,8 @@ static void check_user(const struct mg_cli *c, struct report *r)
 {
 	(void)c;
 	if (geteuid() == 0)
-		say(r, NOTE, "", "running as root: memgov needs no privilege, its targets' uids in control.allow_uids are enough");
+		say(r, NOTE, "",
+		    "running as root: memgov needs no privilege, its targets' uids in control.allow_uids are enough");
 	else
 		say(r, OK, "", "uid %u, no privilege needed", (unsigned)geteuid());
 }

@@ -51,7 +51,9 @@ int mg_cli_find_lib(char *ret, size_t cap, struct mg_err *err)
 		return 0;
 	if (mg_copy(ret, cap, MG_LIBDIR "/libmemgov.so") && access(ret, R_OK) == 0)
 		return 0;
-	return mg_fail(err, -ENOENT, "libmemgov.so is neither in ../lib beside memgov nor in " MG_LIBDIR ": install it, or name it with MEMGOV_LIB");
+	return mg_fail(err, -ENOENT,
+		       "libmemgov.so is neither in ../lib beside memgov nor in " MG_LIBDIR
+		       ": install it, or name it with MEMGOV_LIB");
 }
 
 /* ---- the environment ---- */

@@ -50,7 +50,8 @@ void mg_cli_help(FILE *f)
 
 void mg_cli_help_verb(FILE *f, const struct mg_cli_verb *v)
 {
-	fprintf(f, "memgov %s - %s\n\nUsage: memgov %s [OPTION...]%s%s\n", v->name, v->help, v->name, *v->args ? " " : "", v->args);
+	fprintf(f, "memgov %s - %s\n\nUsage: memgov %s [OPTION...]%s%s\n", v->name, v->help, v->name, *v->args ? " " : "",
+		v->args);
 	if (*v->more)
 		fprintf(f, "\n%s\n", v->more);
 	fprintf(f, "\nOptions:\n");
@@ -117,7 +118,8 @@ static void man_verb(FILE *f, const struct mg_cli_verb *v)
 
 void mg_cli_man(FILE *f)
 {
-	fprintf(f, ".TH MEMGOV 1 \"\" \"memgov %s\" \"User Commands\"\n.SH NAME\nmemgov \\- adaptive GC and memory governor\n", MG_VERSION);
+	fprintf(f, ".TH MEMGOV 1 \"\" \"memgov %s\" \"User Commands\"\n.SH NAME\nmemgov \\- adaptive GC and memory governor\n",
+		MG_VERSION);
 	fprintf(f, ".SH SYNOPSIS\n.B memgov\n.I VERB\n.RI [ OPTION ...]\n.SH VERBS\n");
 	for (const struct mg_cli_verb *v = mg_cli_verbs; v->name; v++)
 		man_verb(f, v);
@@ -166,7 +168,8 @@ void mg_cli_completion_bash(FILE *f)
 		completion_verb(f, v);
 	fprintf(f, "\tesac\n"
 		"\tif ((targets)) && [[ $cur != -* ]]; then\n"
-		"\t\twords+=\" $(memgov status --output json 2>/dev/null | grep -o '\"name\":\"[A-Za-z0-9._-]*\"' | cut -d'\"' -f4 | sort -u)\"\n"
+		"\t\twords+=\" $(memgov status --output json 2>/dev/null | grep -o '\"name\":\"[A-Za-z0-9._-]*\"' |"
+		" cut -d'\"' -f4 | sort -u)\"\n"
 		"\tfi\n"
 		"\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
 		"\tif ((files)); then mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- \"$cur\"); fi\n"

@@ -58,7 +58,8 @@ static void print_governor(const cJSON *o)
 
 	printf("memgov %s, mode %s, policy ", mg_json_text(o, "version"), mg_json_text(o, "mode"));
 	plain(mg_json_text(o, "config_file"));
-	printf(" (%s), up %s%s%s\n", mg_json_text(o, "config_hash"), mg_unit_show(mg_json_double(o, "uptime_s"), MG_UNIT_SECONDS, up, sizeof up),
+	printf(" (%s), up %s%s%s\n", mg_json_text(o, "config_hash"),
+	       mg_unit_show(mg_json_double(o, "uptime_s"), MG_UNIT_SECONDS, up, sizeof up),
 	       mg_json_true(o, "paused") ? ", PAUSED" : "", mg_json_true(o, "off_file") ? ", OFF FILE" : "");
 	if (*mg_json_text(o, "config_error")) {
 		printf("the last reload was refused: ");
@@ -72,7 +73,9 @@ static void state_of(const cJSON *t, struct mg_buf *b)
 	static const struct { const char *key, *word; } flags[] = {
 		{ "paused", "paused" }, { "quarantined", "quarantined" }, { "sealed", "sealed" },
 	};
-	static const struct { const char *key, *word; } lists[] = { { "contended", "contended" }, { "restore_pending", "restore-pending" } };
+	static const struct {
+		const char *key, *word;
+	} lists[] = { { "contended", "contended" }, { "restore_pending", "restore-pending" } };
 
 	mg_buf_printf(b, "%s", mg_json_true(t, "governed") ? mg_json_text(t, "mode") : "watched");
 	for (unsigned i = 0; i < sizeof flags / sizeof flags[0]; i++)
@@ -90,7 +93,8 @@ static void settings_of(const cJSON *t, struct mg_buf *b)
 
 	for (const cJSON *s = settings ? settings->child : NULL; s; s = s->next)
 		if (cJSON_IsNumber(s))
-			mg_buf_printf(b, "%s%s=%s", b->len ? " " : "", s->string, knob_text(s->string, s->valuedouble, text, sizeof text));
+			mg_buf_printf(b, "%s%s=%s", b->len ? " " : "", s->string,
+				      knob_text(s->string, s->valuedouble, text, sizeof text));
 }
 
 static void status_row(struct mg_table *table, const cJSON *t)
@@ -111,15 +115,16 @@ static void status_row(struct mg_table *table, const cJSON *t)
 	mg_table_quantity(table, mg_json_double(t, "returned_bytes"), MG_UNIT_BYTES);
 	mg_table_cell(table, "%s", or_dash(settings));
 	if (cJSON_IsObject(last))
-		mg_table_cell(table, "%s %s: %s", mg_json_text(last, "rule"), mg_json_text(last, "verb"), mg_json_text(last, "why"));
+		mg_table_cell(table, "%s %s: %s", mg_json_text(last, "rule"), mg_json_text(last, "verb"),
+			      mg_json_text(last, "why"));
 	else
 		mg_table_cell(table, "-");
 }
 
 int mg_cli_status(const struct mg_cli *c)
 {
-	static const char *const titles[] = { "TARGET", "ID", "PROGRAM", "ALLOCATOR", "STATE", ">RSS", ">LIMIT", ">RETURNED", "SETTINGS",
-					      "LAST DECISION", NULL };
+	static const char *const titles[] = { "TARGET", "ID",        "PROGRAM",  "ALLOCATOR",     "STATE", ">RSS",
+					      ">LIMIT", ">RETURNED", "SETTINGS", "LAST DECISION", NULL };
 	cJSON *o;
 	int status = mg_client(c, "GET", "/api/v1/status", target_arg(c), &o);
 
@@ -214,8 +219,11 @@ static void print_inputs(const cJSON *t)
 		int unit = mg_unit_find(mg_json_text(i, "unit"), strlen(mg_json_text(i, "unit")));
 		char value[64];
 		mg_table_cell(table, "%s", mg_json_text(i, "name"));
-		mg_table_cell(table, "%s", mg_json_true(i, "known") ?
-			mg_unit_show(mg_json_double(i, "value"), unit < 0 ? MG_UNIT_ANY : (enum mg_unit)unit, value, sizeof value) : "unknown");
+		mg_table_cell(table, "%s",
+			      mg_json_true(i, "known")
+				      ? mg_unit_show(mg_json_double(i, "value"), unit < 0 ? MG_UNIT_ANY : (enum mg_unit)unit,
+						     value, sizeof value)
+				      : "unknown");
 		mg_table_quantity(table, mg_json_double(i, "age_s"), MG_UNIT_SECONDS);
 		mg_table_quantity(table, mg_json_double(i, "max_age_s"), MG_UNIT_SECONDS);
 	}
@@ -266,7 +274,8 @@ static void print_decision(const cJSON *d)
 
 	printf("  %s %s %s", mg_json_text(d, "ts"), mg_json_text(d, "rule"), mg_json_text(d, "verb"));
 	if (*mg_json_text(d, "knob"))
-		printf(" %s to %s", mg_json_text(d, "knob"), knob_text(mg_json_text(d, "knob"), mg_json_double(d, "to"), text, sizeof text));
+		printf(" %s to %s", mg_json_text(d, "knob"),
+		       knob_text(mg_json_text(d, "knob"), mg_json_double(d, "to"), text, sizeof text));
 	printf(" [%s]", mg_json_text(outcome, "state"));
 	if (!isnan(got))
 		printf(" returned %s", mg_unit_show(got, MG_UNIT_BYTES, text, sizeof text));
@@ -292,8 +301,9 @@ static void print_explained(const cJSON *t)
 	printf("\nLast decisions\n");
 	EACH(d, t, "decisions")
 		print_decision(d);
+	printf("\n");
 	EACH(h, t, "hints")
-		printf("\nHint (%s): %s\n", mg_json_text(h, "name"), mg_json_text(h, "text"));
+		printf("hint (%s): %s\n", mg_json_text(h, "name"), mg_json_text(h, "text"));
 }
 
 int mg_cli_explain(const struct mg_cli *c)
@@ -320,7 +330,8 @@ static int set_paused(const struct mg_cli *c, const char *path, const char *done
 		return status;
 	if (!c->json) {
 		plain(c->n_args ? c->arg[0] : "everything");
-		printf(" %s (%.0f processes)\n", done, mg_json_double(o, "processes"));
+		printf(" %s (%.0f process%s)\n", done, mg_json_double(o, "processes"),
+		       mg_json_double(o, "processes") == 1 ? "" : "es");
 	}
 	if (!c->json && mg_json_true(o, "off_file"))
 		printf("the off file beside the control socket still keeps everything paused\n");

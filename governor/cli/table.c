@@ -100,6 +100,7 @@ void mg_table_print(const struct mg_table *t, FILE *f, unsigned indent, bool tit
 	for (size_t i = titles ? 0 : t->columns; i < t->n; i++) {
 		unsigned c = (unsigned)(i % t->columns);
 		bool last = c + 1 == t->columns;
-		fprintf(f, "%*s%*s%s", c == 0 ? (int)indent : 0, "", t->right[c] ? w[c] : last ? 0 : -w[c], t->cell[i], last ? "\n" : "  ");
+		int pad = t->right[c] ? w[c] : last ? 0 : -w[c];
+		fprintf(f, "%*s%*s%s", c == 0 ? (int)indent : 0, "", pad, t->cell[i], last ? "\n" : "  ");
 	}
 }

@@ -11,26 +11,32 @@
 #include "governor/loop/run.h"
 #include "governor/util/str.h"
 
+#define AT(field) offsetof(struct mg_cli, field)
+
 const struct mg_cli_option mg_cli_options[MG_OPT__COUNT] = {
-	[MG_OPT_CONFIG]  = { "config", 'c', MG_CLI_TEXT, "FILE", "the policy file; " MG_DEFAULT_CONFIG " for run", offsetof(struct mg_cli, config) },
-	[MG_OPT_DRY_RUN] = { "dry-run", 'n', MG_CLI_FLAG, NULL, "decide and record, send nothing", offsetof(struct mg_cli, dry_run) },
-	[MG_OPT_ENFORCE] = { "enforce", 0, MG_CLI_FLAG, NULL, "act, where target and rule allow it by their own mode", offsetof(struct mg_cli, enforce) },
-	[MG_OPT_SOCKET]  = { "socket", 's', MG_CLI_TEXT, "PATH", "the control socket; the operator's API is at PATH.admin", offsetof(struct mg_cli, socket) },
-	[MG_OPT_LISTEN]  = { "listen", 'l', MG_CLI_TEXT, "ADDR:PORT", "serve /metrics, /healthz and /readyz there", offsetof(struct mg_cli, listen) },
-	[MG_OPT_LABEL]   = { "label", 0, MG_CLI_LABELS, "KEY=VALUE", "a label policies can match; may be repeated", 0 },
-	[MG_OPT_MAN]     = { "man", 0, MG_CLI_FLAG, NULL, "print the manual page (troff)", offsetof(struct mg_cli, man) },
-	[MG_OPT_OUTPUT]  = { "output", 'o', MG_CLI_OUTPUT, "table|json", "for people (default) or for programs", 0 },
-	[MG_OPT_HELP]    = { "help", 'h', MG_CLI_FLAG, NULL, "say what the verb does", offsetof(struct mg_cli, help) },
+	[MG_OPT_CONFIG] = { "config", 'c', MG_CLI_TEXT, "FILE",
+			    "the policy file (run: " MG_DEFAULT_CONFIG "); other verbs look there for serve.admin", AT(config) },
+	[MG_OPT_DRY_RUN] = { "dry-run", 'n', MG_CLI_FLAG, NULL, "decide and record, send nothing", AT(dry_run) },
+	[MG_OPT_ENFORCE] = { "enforce", 0, MG_CLI_FLAG, NULL, "act, where target and rule allow it by their own mode",
+			     AT(enforce) },
+	[MG_OPT_SOCKET] = { "socket", 's', MG_CLI_TEXT, "PATH", "the control socket; the operator's API is at PATH.admin",
+			    AT(socket) },
+	[MG_OPT_LISTEN] = { "listen", 'l', MG_CLI_TEXT, "ADDR:PORT", "serve /metrics, /healthz and /readyz there", AT(listen) },
+	[MG_OPT_LABEL] = { "label", 0, MG_CLI_LABELS, "KEY=VALUE", "a label policies can match; may be repeated", 0 },
+	[MG_OPT_MAN] = { "man", 0, MG_CLI_FLAG, NULL, "print the manual page (troff)", AT(man) },
+	[MG_OPT_OUTPUT] = { "output", 'o', MG_CLI_OUTPUT, "table|json", "for people (default) or for programs", 0 },
+	[MG_OPT_HELP] = { "help", 'h', MG_CLI_FLAG, NULL, "say what the verb does", AT(help) },
 };
 
 const struct mg_cli_verb mg_cli_verbs[] = {
 	{ .name = "run", .args = "", .help = "govern: watch, decide, act, until SIGTERM", .words = "",
-	  .more = "Loads the policy, opens the control socket and governs every process that connects. SIGTERM restores what each process\n"
-		  "had before; SIGHUP loads the policy anew, and a bad one keeps the last good one. A fresh policy runs dry.",
+	  .more = "Loads the policy, opens the control socket and governs every process that connects. SIGTERM restores what\n"
+		  "each process had before; SIGHUP loads the policy anew, and a bad one keeps the last good one. A fresh policy\n"
+		  "runs dry.",
 	  .options = MG_OPT(CONFIG) | MG_OPT(DRY_RUN) | MG_OPT(ENFORCE) | MG_OPT(LISTEN), .run = mg_cli_run },
 	{ .name = "exec", .args = "-- CMD [ARG...]", .help = "start a program that can be governed", .words = "",
-	  .more = "Puts libmemgov.so into LD_PRELOAD (keeping what is there), sets MEMGOV_SOCKET and MEMGOV_LABELS, and becomes CMD.\n"
-		  "MEMGOV_LIB names another library file. Without a governor the program runs as ever.",
+	  .more = "Puts libmemgov.so into LD_PRELOAD (keeping what is there), sets MEMGOV_SOCKET and MEMGOV_LABELS, and becomes\n"
+		  "CMD. MEMGOV_LIB names another library file. Without a governor the program runs as ever.",
 	  .options = MG_OPT(LABEL), .min_args = 1, .max_args = -1, .command = true, .run = mg_cli_exec },
 	{ .name = "check-config", .args = "FILE...", .help = "check policy files, all findings at once", .words = "FILE",
 	  .more = "Exit status: 0 clean, 1 warnings only, 3 errors.", .min_args = 1, .max_args = -1, .run = mg_cli_check_config },
@@ -40,17 +46,19 @@ const struct mg_cli_verb mg_cli_verbs[] = {
 	{ .name = "status", .args = "[TARGET]", .help = "the governor and the processes it sees", .words = "TARGET", .more = "",
 	  .options = MG_OPT(CONFIG), .max_args = 1, .run = mg_cli_status },
 	{ .name = "explain", .args = "TARGET", .help = "why a target was changed, or was not", .words = "TARGET",
-	  .more = "Shows every input with its age, each rule with its place in the file and its reason, the guards that cut a decision,\n"
-		  "the last decisions, and hints about what no policy can change. TARGET is a target's name or a process's id.",
+	  .more = "Shows every input with its age, each rule with its place in the file and its reason, the guards that cut a\n"
+		  "decision, the last decisions, and hints about what no policy can change. TARGET is a target's name or a\n"
+		  "process's id.",
 	  .options = MG_OPT(CONFIG), .min_args = 1, .max_args = 1, .run = mg_cli_explain },
 	{ .name = "doctor", .args = "", .help = "what this host or pod permits, each finding with its fix", .words = "",
 	  .more = "Exit status: 0 all well, 1 findings.", .run = mg_cli_doctor },
 	{ .name = "pause", .args = "[TARGET]", .help = "restore every baseline and send nothing more", .words = "TARGET",
-	  .more = "Without TARGET everything is paused. A file named `off` beside the control socket does the same without a governor's help.",
+	  .more = "Without TARGET everything is paused. A file named `off` beside the control socket does the same.",
 	  .options = MG_OPT(CONFIG), .max_args = 1, .run = mg_cli_pause },
-	{ .name = "resume", .args = "[TARGET]", .help = "govern again; ends a target's quarantine too", .words = "TARGET", .more = "",
-	  .options = MG_OPT(CONFIG), .max_args = 1, .run = mg_cli_resume },
-	{ .name = "list", .args = "policies|collectors|knobs|signals|metrics", .help = "what there is to write in a policy, and to watch",
+	{ .name = "resume", .args = "[TARGET]", .help = "govern again; ends a target's quarantine too", .words = "TARGET",
+	  .more = "", .options = MG_OPT(CONFIG), .max_args = 1, .run = mg_cli_resume },
+	{ .name = "list", .args = "policies|collectors|knobs|signals|metrics",
+	  .help = "what there is to write in a policy, and to watch",
 	  .words = "policies collectors knobs signals metrics", .more = "", .min_args = 1, .max_args = 1, .run = mg_cli_list },
 	{ .name = "completion", .args = "bash", .help = "print the shell's completion", .words = "bash",
 	  .more = "For one session: source <(memgov completion bash)", .min_args = 1, .max_args = 1, .run = mg_cli_completion },

@@ -145,12 +145,14 @@ static void parse_purge_bytes(struct mg_load *l, const struct mg_node *n, const 
 		mg_load_error(l, n, "`bytes`: %s is nothing to return: write an amount or a share of what is returnable", n->text);
 }
 
-static const struct mg_type type_purge_bytes = { json_string, "^[0-9]*\\.?[0-9]+(%|B|kB|[MGT]B|[KMGT]iB?)$", NULL, parse_purge_bytes, NULL };
+static const struct mg_type type_purge_bytes = { json_string, "^[0-9]*\\.?[0-9]+(%|B|kB|[MGT]B|[KMGT]iB?)$", NULL,
+						 parse_purge_bytes, NULL };
 
 static const struct mg_key purge_keys[] = {
-	{ "bytes", &type_purge_bytes, NULL, "at most this much, or this share of what is returnable; default: all of it", MG_AT(mg_action_spec, bytes) },
-	{ "max_pause", &mg_type_duration, NULL, "longest wait the program may see; default: the target's", MG_AT(mg_action_spec, max_pause_ns),
-	  .min = "1ms", .max = "10s" },
+	{ "bytes", &type_purge_bytes, NULL, "at most this much, or this share of what is returnable; default: all of it",
+	  MG_AT(mg_action_spec, bytes) },
+	{ "max_pause", &mg_type_duration, NULL, "longest wait the program may see; default: the target's",
+	  MG_AT(mg_action_spec, max_pause_ns), .min = "1ms", .max = "10s" },
 	{ 0 },
 };
 static const struct mg_key gc_keys[] = { { 0 } };

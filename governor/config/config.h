@@ -95,7 +95,8 @@ int mg_config_load(const char *path, struct mg_config **ret, struct mg_findings 
  * more than MG_MAX_CONFIG_BYTES at most, which mg_config_parse refuses. */
 int mg_config_read(const char *path, char **ret, size_t *ret_len, struct mg_err *err) MG_CHECK_RESULT;
 /* The same from memory; `path` names it in findings. For fuzzing and tests. */
-int mg_config_parse(const char *path, const char *text, size_t len, struct mg_config **ret, struct mg_findings *findings) MG_CHECK_RESULT;
+int mg_config_parse(const char *path, const char *text, size_t len, struct mg_config **ret,
+		    struct mg_findings *findings) MG_CHECK_RESULT;
 struct mg_config *mg_config_free(struct mg_config *c);
 /* As root: 0 when only root can change the file (owner and mode of the file, every directory above, every link on the
  * way), else -EPERM and what to do. Not root: 0. For run, before it loads. */

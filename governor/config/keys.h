@@ -52,11 +52,12 @@ struct mg_key {
 extern const struct mg_key mg_config_keys[], mg_source_keys[], mg_signal_keys[], mg_target_keys[], mg_rule_keys[];
 
 /* Scalars (types.c). */
-extern const struct mg_type mg_type_version, mg_type_bool, mg_type_u32, mg_type_bytes, mg_type_ratio, mg_type_percent, mg_type_duration,
-	mg_type_factor, mg_type_mode, mg_type_octal, mg_type_name, mg_type_text, mg_type_path, mg_type_listen,
+extern const struct mg_type mg_type_version, mg_type_bool, mg_type_u32, mg_type_bytes, mg_type_ratio, mg_type_percent,
+	mg_type_duration, mg_type_factor, mg_type_mode, mg_type_octal, mg_type_name, mg_type_text, mg_type_path, mg_type_listen,
 	mg_type_admin, mg_type_uid, mg_type_ids, mg_type_unit, mg_type_kind;
 /* What knows knobs and expressions (amounts.c). */
-extern const struct mg_type mg_type_cond, mg_type_quantity, mg_type_knobs, mg_type_step, mg_type_bounds, mg_type_action, mg_type_slo;
+extern const struct mg_type mg_type_cond, mg_type_quantity, mg_type_knobs, mg_type_step, mg_type_bounds, mg_type_action,
+	mg_type_slo;
 /* Sections and lists (load.c, sources.c, rules.c). */
 extern const struct mg_type mg_type_section, mg_type_sources, mg_type_url, mg_type_signals, mg_type_targets, mg_type_rules,
 	mg_type_policy, mg_type_label;

@@ -13,7 +13,7 @@
 
 /* ---- findings of the loader ---- */
 
-static void add(struct mg_load *l, enum mg_severity severity, const struct mg_node *n, const char *fmt, va_list ap)
+static void MG_PRINTF(4, 0) add(struct mg_load *l, enum mg_severity severity, const struct mg_node *n, const char *fmt, va_list ap)
 {
 	struct mg_err err;
 
@@ -112,7 +112,7 @@ static void check_unknown(struct mg_load *l, const struct mg_node *n, const stru
 	unsigned count = 0;
 
 	for (const struct mg_key *k = keys; k->name && count < 63; k++)
-		words[count++] = is_prefix(k) ? "label.NAME" : k->name;
+		words[count++] = k->name;
 	for (const struct mg_node *c = n->child; c; c = c->next)
 		if (c->key->type == MG_NODE_SCALAR && !mg_key_find(keys, c->key->text, c->key->len))
 			mg_load_bad_word(l, c->key, "unknown key", words);
@@ -187,7 +187,8 @@ const struct mg_type mg_type_section = { json_object, NULL, NULL, parse_section,
 
 /* ---- names in expressions ---- */
 
-static int lookup(void *ctx, const char *name, size_t len, struct mg_signal_ref *ref, enum mg_unit *unit, enum mg_signal_kind *kind)
+static int lookup(void *ctx, const char *name, size_t len, struct mg_signal_ref *ref, enum mg_unit *unit,
+		  enum mg_signal_kind *kind)
 {
 	const struct mg_config *c = ctx;
 	int builtin = mg_signal_find(name, len);
@@ -339,7 +340,7 @@ int mg_config_read(const char *path, char **ret, size_t *ret_len, struct mg_err 
 int mg_config_load(const char *path, struct mg_config **ret, struct mg_findings *findings, struct mg_err *err)
 {
 	MG_FREE char *text = NULL;
-	size_t len;
+	size_t len = 0;
 
 	*findings = (struct mg_findings){ 0 };
 	int r = mg_config_read(path, &text, &len, err);

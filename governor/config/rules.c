@@ -26,8 +26,10 @@ static const struct mg_type *const field_types[] = {
 struct mg_key mg_field_key(const struct mg_field *f)
 {
 	bool expr = f->type == MG_EXPR_COND || f->type == MG_EXPR_BYTES;
-	size_t offset = expr ? offsetof(struct mg_rule, expr) + f->offset * sizeof(struct mg_expr *) : offsetof(struct mg_rule, conf) + f->offset;
+	size_t offset = offsetof(struct mg_rule, conf) + f->offset;
 
+	if (expr)
+		offset = offsetof(struct mg_rule, expr) + f->offset * sizeof(struct mg_expr *);
 	return (struct mg_key){ .name = f->name, .type = field_types[f->type], .def = f->def, .help = f->help, .offset = offset,
 				.required = f->required };
 }

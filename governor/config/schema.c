@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The JSON schema of the policy file, draft 2020-12, printed from the tables that parse it: what editors complete and
- * check by. Reads keys.c and the policies' fields, gives conf/policy.schema.json. Called by the CLI and by the test that holds the file against it. */
+ * check by. Reads keys.c and the policies' fields, gives conf/policy.schema.json. Called by the CLI and by the test that
+ * holds that file against it. */
 #include <errno.h>
 #include <unistd.h>
 
@@ -120,7 +121,7 @@ int mg_config_schema(int fd)
 
 	cJSON_AddStringToObject(o, "$schema", "https://json-schema.org/draft/2020-12/schema");
 	cJSON_AddStringToObject(o, "$id", SCHEMA_ID);
-	cJSON_AddStringToObject(o, "$comment", "SPDX-License-Identifier: Apache-2.0; generated from governor/config/keys.c and the policies' fields");
+	cJSON_AddStringToObject(o, "$comment", "SPDX-License-Identifier: Apache-2.0; printed from governor/config/keys.c");
 	cJSON_AddStringToObject(o, "title", "memgov policy file");
 	cJSON_AddStringToObject(o, "type", "object");
 	mg_schema_section(o, mg_config_keys);

@@ -332,9 +332,13 @@ static void schema_ids(cJSON *o, const struct mg_key *k)
 	cJSON_AddNumberToObject(o, "maxItems", MG_MAX_IDS);
 }
 
-static const char *const words_mode[] = { [MG_MODE_OFF] = "off", [MG_MODE_DRY_RUN] = "dry-run", [MG_MODE_ENFORCE] = "enforce", NULL };
+static const char *const words_mode[] = {
+	[MG_MODE_OFF] = "off", [MG_MODE_DRY_RUN] = "dry-run", [MG_MODE_ENFORCE] = "enforce", NULL,
+};
 static const char *const words_kind[] = { [MG_SIGNAL_GAUGE] = "gauge", [MG_SIGNAL_COUNTER] = "counter", NULL };
-static const char *const words_unit[] = { "any", "count", "bytes", "ratio", "percent", "seconds", "per_second", "bytes_per_second", NULL };
+static const char *const words_unit[] = {
+	"any", "count", "bytes", "ratio", "percent", "seconds", "per_second", "bytes_per_second", NULL,
+};
 
 const struct mg_type mg_type_version = { json_integer, NULL, NULL, parse_version, schema_version };
 const struct mg_type mg_type_bool = { json_bool, NULL, NULL, parse_bool, NULL };

@@ -15,7 +15,7 @@ enum mg_mode { MG_MODE_OFF, MG_MODE_DRY_RUN, MG_MODE_ENFORCE };
 struct mg_rule {
 	char name[MG_NAME_MAX];
 	char at[128];                 /* "file:line", for explain */
-	enum mg_mode mode;            /* the strictest of the file's, the target's and its own: min() */
+	enum mg_mode mode;            /* its own cap; what holds is the least of the file's, the target's and this */
 	const struct mg_policy_ops *policy;
 	_Alignas(16) unsigned char conf[MG_POLICY_CONF_MAX];
 	struct mg_expr *expr[MG_MAX_RULE_EXPR];  /* by slot, NULL: not given */

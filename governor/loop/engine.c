@@ -48,7 +48,7 @@ enum mg_mode mg_engine_mode(const struct mg_engine *e, const struct mg_target *t
 
 void mg_engine_init(struct mg_engine *e, struct mg_config *config, uint64_t now_ns)
 {
-	*e = (struct mg_engine){ .config = config, .stats.started_ns = now_ns };
+	*e = (struct mg_engine){ .config = config, .stats.started_ns = now_ns, .stats.config_ns = now_ns };
 	for (unsigned i = 0; i < config->n_signals; i++)
 		e->source[i].max_age_ns = config->sources[config->signals[i].source].max_age_ns;
 }
@@ -108,9 +108,27 @@ static bool label_matches(const struct mg_target *t, const char *key, const char
 	return false;
 }
 
+static bool base_matches(const char *glob, const char *path, size_t len)
+{
+	char name[256];
+	const char *slash = memrchr(path, '/', len);
+	size_t skip = slash ? (size_t)(slash - path) + 1 : 0;
+
+	return mg_copyn(name, sizeof name, path + skip, len - skip) && mg_glob(glob, name);
+}
+
+/* A glob with a slash is over the executable's path, else over its base name, or the name it was started by: Debian's
+ * redis-server is a link to another file. */
+static bool exe_matches(const struct mg_target *t, const char *glob)
+{
+	if (*glob == '\0' || strchr(glob, '/'))
+		return mg_glob(glob, t->exe);
+	return base_matches(glob, t->exe, strlen(t->exe)) || base_matches(glob, t->cmdline, strcspn(t->cmdline, " "));
+}
+
 static bool matches(const struct mg_target *t, const struct mg_match *m)
 {
-	if (!mg_glob(m->exe, t->exe) || !mg_glob(m->cmdline, t->cmdline) || !mg_glob(m->runtime, t->runtime) ||
+	if (!exe_matches(t, m->exe) || !mg_glob(m->cmdline, t->cmdline) || !mg_glob(m->runtime, t->runtime) ||
 	    !mg_glob(m->allocator, t->allocator))
 		return false;
 	if (m->uid >= 0 && (uid_t)m->uid != t->uid)
@@ -139,8 +157,10 @@ int mg_engine_reload(struct mg_engine *e, struct mg_config *config, uint64_t now
 	struct mg_config *old = e->config;
 	int r = 0;
 
-	for (struct mg_target *t = e->targets; t; t = t->next)
+	for (struct mg_target *t = e->targets; t; t = t->next) {
+		mg_tick_gone(e, t); /* commands under way belong to rules that end here */
 		rules_done(t);
+	}
 	e->config = config;
 	memset(e->source, 0, sizeof e->source);
 	for (unsigned i = 0; i < config->n_signals; i++)
@@ -152,6 +172,7 @@ int mg_engine_reload(struct mg_engine *e, struct mg_config *config, uint64_t now
 	}
 	mg_config_free(old);
 	e->stats.reloads++;
+	e->stats.config_ns = now_ns;
 	return r;
 }
 
@@ -388,6 +409,7 @@ void mg_engine_gone(struct mg_engine *e, struct mg_target *t)
 			e->n_targets--;
 			break;
 		}
+	mg_tick_gone(e, t);
 	share_leave(e, t);
 	rules_done(t);
 	mg_cgroup_close(&t->cgroup);
@@ -433,6 +455,18 @@ static void sample_live(struct mg_engine *e, struct mg_target *t, const struct m
 	mg_engine_sample(e, t, MG_SIG_SHIM_LIVE, believed ? (double)live : NAN, now_ns - age_ms * MG_NS_PER_MS);
 }
 
+/* A value that the target no longer knows is unknown at once: what it said before is not kept until it is too old. */
+static void sample_key(struct mg_engine *e, struct mg_target *t, const struct mg_wire_msg *m, unsigned i, uint64_t now_ns)
+{
+	uint64_t v;
+	int r = mg_wire_u64(m, report_keys[i].key, &v);
+
+	if (r == -ENODATA || (r == 0 && v == UINT64_MAX))
+		mg_engine_sample(e, t, report_keys[i].signal, NAN, now_ns);
+	else if (r == 0)
+		mg_engine_sample(e, t, report_keys[i].signal, (double)v * report_keys[i].scale, now_ns);
+}
+
 static void take_report(struct mg_engine *e, struct mg_target *t, const struct mg_wire_msg *m, uint64_t now_ns)
 {
 	uint64_t v;
@@ -440,8 +474,7 @@ static void take_report(struct mg_engine *e, struct mg_target *t, const struct m
 	t->report_ns = now_ns;
 	t->seen_report = true;
 	for (unsigned i = 0; i < sizeof report_keys / sizeof report_keys[0]; i++)
-		if (mg_wire_u64(m, report_keys[i].key, &v) == 0 && v != UINT64_MAX)
-			mg_engine_sample(e, t, report_keys[i].signal, (double)v * report_keys[i].scale, now_ns);
+		sample_key(e, t, m, i, now_ns);
 	sample_live(e, t, m, now_ns);
 	read_knobs(t, m);
 	t->contended = t->restore_pending = 0;

@@ -59,6 +59,16 @@ static void override(struct mg_config *c, const struct mg_run_options *o)
 	}
 }
 
+/* Borrows c's lists. */
+static struct mg_control_conf control_conf(const struct mg_config *c)
+{
+	struct mg_control_conf conf = { .mode = c->socket_mode, .allow_uids = c->allow_uids, .n_uids = c->n_uids, .allow_gids = c->allow_gids,
+					.n_gids = c->n_gids, .max_peers = 10240, .max_per_uid = 1024, .hello_deadline_ns = 2 * MG_NS_PER_S };
+
+	mg_copy(conf.path, sizeof conf.path, c->socket);
+	return conf;
+}
+
 static int start_sources(struct mg_governor *g, struct mg_err *err)
 {
 	if (g->engine.config->n_sources == 0)
@@ -114,6 +124,8 @@ static void reload(void *ctx)
 	}
 	warn_fixed(g, g->engine.config, c);
 	g->sources = mg_sources_stop(g->sources);
+	struct mg_control_conf conf = control_conf(c);
+	mg_control_allow(g->control, &conf); /* before the old lists are freed */
 	if (mg_engine_reload(&g->engine, c, mg_loop_now(g->loop)) < 0)
 		mg_tell(g, MG_LOG_ERROR, "config.no_memory", { "file", MG_S(g->options->config) });
 	if (start_sources(g, &err) < 0)
@@ -229,11 +241,8 @@ static int open_outputs(struct mg_governor *g, struct mg_err *err)
 
 static int open_control(struct mg_governor *g, struct mg_err *err)
 {
-	const struct mg_config *c = g->engine.config;
-	struct mg_control_conf conf = { .mode = c->socket_mode, .allow_uids = c->allow_uids, .n_uids = c->n_uids, .allow_gids = c->allow_gids,
-					.n_gids = c->n_gids, .max_peers = 10240, .max_per_uid = 1024, .hello_deadline_ns = 2 * MG_NS_PER_S };
+	struct mg_control_conf conf = control_conf(g->engine.config);
 
-	mg_copy(conf.path, sizeof conf.path, c->socket);
 	return mg_control_open(g->loop, &conf, &mg_target_ops, g, &g->control, err);
 }
 

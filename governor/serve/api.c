@@ -104,7 +104,8 @@ static void put_knobs(struct mg_json *j, const char *key, const struct mg_target
 	mg_json_open(j, key, '{');
 	for (int k = 0; k < MG_KNOB__COUNT; k++)
 		if (t->knob[k].supported)
-			mg_json_value(j, mg_knob_info((enum mg_knob)k)->name, baseline ? t->knob[k].baseline : t->knob[k].present);
+			mg_json_value(j, mg_knob_info((enum mg_knob)k)->name,
+				      baseline ? t->knob[k].baseline : t->knob[k].present);
 	mg_json_close(j, '}');
 }
 
@@ -265,7 +266,8 @@ unsigned mg_page_decisions(const struct mg_request *q, struct mg_buf *b)
 /* ---- plan ---- */
 
 /* Returns how many changes the rule's newest decision holds; delayed ones count. */
-static unsigned put_plan_rule(struct mg_json *j, const struct mg_request *q, const struct mg_target *t, const struct mg_target_rule *tr)
+static unsigned put_plan_rule(struct mg_json *j, const struct mg_request *q, const struct mg_target *t,
+			      const struct mg_target_rule *tr)
 {
 	unsigned changes = 0;
 

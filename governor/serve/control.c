@@ -682,6 +682,14 @@ void mg_control_stats(const struct mg_control *c, struct mg_control_stats *ret)
 	*ret = c->stats;
 }
 
+void mg_control_allow(struct mg_control *c, const struct mg_control_conf *conf)
+{
+	c->conf.allow_uids = conf->allow_uids;
+	c->conf.n_uids = conf->n_uids;
+	c->conf.allow_gids = conf->allow_gids;
+	c->conf.n_gids = conf->n_gids;
+}
+
 static void timers_init(struct mg_control *c)
 {
 	c->hello_timer = (struct mg_timer){ .f = hello_due, .ctx = c, .slot = -1 };

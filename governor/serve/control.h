@@ -47,6 +47,8 @@ int mg_control_open(struct mg_loop *l, const struct mg_control_conf *conf, const
 		    struct mg_control **ret, struct mg_err *err) MG_CHECK_RESULT;
 /* Tells gone() of every kept peer, closes all, removes the socket's file. Returns NULL. */
 struct mg_control *mg_control_close(struct mg_control *c);
+/* After a reload: who may dial from now on. Borrows conf's lists in place of the old ones; connected peers stay. */
+void mg_control_allow(struct mg_control *c, const struct mg_control_conf *conf);
 
 void mg_peer_set_user(struct mg_peer *p, void *user);
 void *mg_peer_user(const struct mg_peer *p);

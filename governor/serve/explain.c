@@ -4,6 +4,7 @@
  * policy can change. Called by http.c. */
 #include "governor/serve/pages.h"
 
+#include "governor/loop/tick.h"
 #include "governor/util/unit.h"
 
 #define LAST_RECORDS     5
@@ -88,6 +89,11 @@ static bool unmatched(const struct mg_request *q, const struct mg_target *t)
 	return !t->spec;
 }
 
+static bool watching(const struct mg_request *q, const struct mg_target *t)
+{
+	return t->spec && mg_engine_watching(q->ctx->engine, t, q->now_ns);
+}
+
 static bool paused(const struct mg_request *q, const struct mg_target *t)
 {
 	return t->paused || q->ctx->engine->paused || q->ctx->engine->off_file;
@@ -153,8 +159,12 @@ static bool refuses(const struct mg_request *q, const struct mg_target *t)
 	return t->stats.naks > 0;
 }
 
-static const struct { const char *name, *text; bool (*applies)(const struct mg_request *q, const struct mg_target *t); } hints[] = {
+static const struct {
+	const char *name, *text;
+	bool (*applies)(const struct mg_request *q, const struct mg_target *t);
+} hints[] = {
 	{ "unmatched", "no target of the policy matches this process: it is watched and never changed", unmatched },
+	{ "watching", "newly connected: it is watched for a few ticks before anything is decided", watching },
 	{ "paused", "paused: nothing is sent until `memgov resume`, or until the off file is removed", paused },
 	{ "quarantined", "the program died soon after actions: it stays in dry run until `memgov resume TARGET`", quarantined },
 	{ "sealed", "the program added a seccomp filter: its shim restored the baseline and went silent", sealed },
@@ -163,10 +173,13 @@ static const struct { const char *name, *text; bool (*applies)(const struct mg_r
 	{ "copy-on-write", "a copy-on-write child lives: purges wait until it ends", copy_on_write },
 	{ "silent", "the target has not reported for too long: every rule holds", silent },
 	{ "refuses", "the target refused commands: the newest decisions say which and why", refuses },
-	{ "fragmented", "most free memory sits between live blocks (fragmentation): no purge can return it, only the program's own "
-			"defragmentation (redis: `activedefrag yes`) or a restart can", fragmented },
+	{ "fragmented",
+	  "most free memory sits between live blocks (fragmentation): no purge can return it, only the program's own "
+	  "defragmentation (redis: `activedefrag yes`) or a restart can",
+	  fragmented },
 	{ "no-limit", "no memory limit is known for its cgroup: rules that need one hold", no_limit },
-	{ "limit-scope", "only the own level of the cgroup is seen: a limit of a parent is invisible from inside the container", limit_partly_seen },
+	{ "limit-scope", "only the own level of the cgroup is seen: a limit of a parent is invisible from inside the container",
+	  limit_partly_seen },
 };
 
 static void put_hints(struct mg_json *j, const struct mg_request *q, const struct mg_target *t)

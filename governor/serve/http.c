@@ -18,6 +18,7 @@
 #define CONNECTION_BYTES   (16U << 10)
 #define FIRST_PAGE_BYTES   (64U << 10)
 #define MAX_PAGE_BYTES     (16U << 20)
+#define MAX_BODY_BYTES     4096
 #define DEFAULT_DECISIONS  50
 
 struct mg_server {
@@ -81,7 +82,8 @@ static const struct route *find_route(const struct mg_server *s, const char *pat
 /* ---- answers ---- */
 
 /* Takes body (malloc'd). */
-static enum MHD_Result answer(struct MHD_Connection *c, unsigned status, const char *type, char *body, size_t len, const char *allow)
+static enum MHD_Result answer(struct MHD_Connection *c, unsigned status, const char *type, char *body, size_t len,
+			      const char *allow)
 {
 	struct MHD_Response *r = MHD_create_response_from_buffer(len, body, MHD_RESPMEM_MUST_FREE);
 
@@ -169,21 +171,20 @@ static enum MHD_Result dispatch(const struct mg_server *s, struct MHD_Connection
 	return render(c, route, &q);
 }
 
-/* libmicrohttpd calls once with the headers, then with each piece of a body, then to be answered. No page reads a body. */
+/* libmicrohttpd calls once with the headers, then with each piece of a body, then to be answered. No page reads a body: a
+ * small one is thrown away, a large one ends the connection. *state counts it, from 1. */
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *path, const char *method, const char *version,
 				  const char *body, size_t *body_len, void **state)
 {
-	static int headers_seen;
+	uintptr_t seen = (uintptr_t)*state;
 
 	(void)version;
 	(void)body;
-	if (*state == NULL) {
-		*state = &headers_seen;
-		return MHD_YES;
-	}
-	if (*body_len != 0)
-		return MHD_NO;
-	return dispatch(cls, c, path, method);
+	if (seen != 0 && *body_len == 0)
+		return dispatch(cls, c, path, method);
+	*state = (void *)(seen + 1 + *body_len);
+	*body_len = 0;
+	return (uintptr_t)*state > MAX_BODY_BYTES ? MHD_NO : MHD_YES;
 }
 
 /* ---- nesting in the loop ---- */
@@ -217,8 +218,9 @@ static void on_timer(void *ctx, uint64_t now_ns)
 static int start(struct mg_server *s, struct mg_err *err)
 {
 	s->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, s->socket.fd,
-		MHD_OPTION_CONNECTION_LIMIT, MAX_CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT, s->socket.is_unix ? 0 : MAX_PER_ADDRESS,
-		MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_END);
+				     MHD_OPTION_CONNECTION_LIMIT, MAX_CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+				     s->socket.is_unix ? 0 : MAX_PER_ADDRESS, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S,
+				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_END);
 	if (!s->daemon)
 		return mg_fail(err, -EIO, "libmicrohttpd does not start");
 	const union MHD_DaemonInfo *i = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
@@ -251,7 +253,8 @@ static void close_server(struct mg_server *s)
 	mg_listen_close(&s->socket);
 }
 
-int mg_serve_open(const struct mg_serve_ctx *ctx, const char *listen, const char *admin, struct mg_serve **ret, struct mg_err *err)
+int mg_serve_open(const struct mg_serve_ctx *ctx, const char *listen, const char *admin, struct mg_serve **ret,
+		  struct mg_err *err)
 {
 	struct mg_serve *s = calloc(1, sizeof *s);
 	int r = 0;

@@ -53,12 +53,14 @@ static int tcp_address(const char *where, struct mg_listener_socket *s, struct a
 	uint64_t n;
 
 	if (!split(where, s->host, sizeof s->host, &port) || !port || mg_scan_u64(port, strlen(port), &n) < 0 || n > 65535)
-		return mg_fail(err, -EINVAL, "`%.100s` is not ADDR:PORT: write 127.0.0.1:19464 or unix:/run/memgov/control.sock.admin", where);
+		return mg_fail(err, -EINVAL,
+			       "`%.100s` is not ADDR:PORT: write 127.0.0.1:19464 or unix:/run/memgov/control.sock.admin", where);
 	bool local = strcmp(s->host, "localhost") == 0;
 	s->any = s->host[0] == '\0' || strcmp(s->host, "0.0.0.0") == 0 || strcmp(s->host, "::") == 0;
 	int r = getaddrinfo(local ? "127.0.0.1" : s->host[0] ? s->host : NULL, port, &hint, ret);
 	if (r != 0)
-		return mg_fail(err, -EINVAL, "`%.100s` does not name an address of this host by number: %s", where, gai_strerror(r));
+		return mg_fail(err, -EINVAL, "`%.100s` does not name an address of this host by number: %s", where,
+			       gai_strerror(r));
 	return 0;
 }
 
@@ -134,7 +136,8 @@ static int listen_unix(const char *path, struct mg_listener_socket *s, struct mg
 
 	s->is_unix = true;
 	if (*path != '/' || !mg_copy(s->path, sizeof s->path, path))
-		return mg_fail(err, -EINVAL, "unix:%.60s must be an absolute path shorter than %zu bytes", path, sizeof s->path - 5);
+		return mg_fail(err, -EINVAL, "unix:%.60s must be an absolute path shorter than %zu bytes", path,
+			       sizeof s->path - 5);
 	if (answers(path))
 		return mg_fail(err, -EADDRINUSE, "%s is served by another governor: stop it, or name another serve.admin", path);
 	MG_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

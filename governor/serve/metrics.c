@@ -67,7 +67,7 @@ static void put_value(struct mg_buf *b, double v)
 	else if (isinf(v))
 		mg_buf_printf(b, " %sInf\n", v > 0 ? "+" : "-");
 	else
-		mg_buf_printf(b, " %.9g\n", v);
+		mg_buf_printf(b, " %.12g\n", v);
 }
 
 /* A value that is not known has no sample. */
@@ -96,6 +96,17 @@ static double read_u64(const void *base, size_t at)
 static void emit_engine(const struct page *p)
 {
 	sample(p, read_u64(&p->e->stats, p->f->at), no_labels);
+}
+
+/* at_ns: of the loop's clock; shown as seconds since 1970. */
+static void emit_wall(const struct page *p, uint64_t at_ns)
+{
+	sample(p, (double)(p->q->wall_ns - (p->q->now_ns - at_ns)), no_labels);
+}
+
+static void emit_config_time(const struct page *p)
+{
+	emit_wall(p, p->e->stats.config_ns);
 }
 
 static void emit_build(const struct page *p)
@@ -294,7 +305,8 @@ static void emit_target_info(const struct page *p)
 	unsigned n = 0;
 
 	for (const struct mg_target *t = p->e->targets; t && n < MG_MAX_SERVED_TARGETS; t = t->next, n++)
-		sample(p, 1, LABELS(TARGET_LABELS(t), { "runtime", t->runtime }, { "allocator", t->allocator }, { "libc", t->libc }));
+		sample(p, 1,
+		       LABELS(TARGET_LABELS(t), { "runtime", t->runtime }, { "allocator", t->allocator }, { "libc", t->libc }));
 }
 
 static void emit_cgroup_info(const struct page *p)
@@ -304,7 +316,7 @@ static void emit_cgroup_info(const struct page *p)
 
 	for (const struct mg_target *t = p->e->targets; t && n < MG_MAX_SERVED_TARGETS; t = t->next, n++)
 		sample(p, 1, LABELS(TARGET_LABELS(t), { "source", t->cgroup.source }, { "scope", t->cgroup.scope },
-			{ "version", t->cgroup.version == 1 || t->cgroup.version == 2 ? versions[t->cgroup.version] : versions[0] }));
+			{ "version", versions[t->cgroup.version] }));
 }
 
 static void each_knob(const struct page *p, struct mg_value (*read)(const struct mg_knob_view *k))
@@ -358,7 +370,8 @@ static void emit_own_cpu(const struct page *p)
 	struct rusage u;
 
 	if (getrusage(RUSAGE_SELF, &u) == 0)
-		sample(p, (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-6,
+		sample(p,
+		       (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-6,
 		       no_labels);
 }
 
@@ -385,7 +398,7 @@ static void emit_own_max_fds(const struct page *p)
 
 static void emit_own_start(const struct page *p)
 {
-	sample(p, (double)(p->q->wall_ns - (p->q->now_ns - p->e->stats.started_ns)), no_labels);
+	emit_wall(p, p->e->stats.started_ns);
 }
 
 /* ---- the table ---- */
@@ -402,34 +415,44 @@ static void emit_own_start(const struct page *p)
 static const struct family families[] = {
 	{ "memgov_build_info", "gauge", "The version that runs.", emit_build, 0, 0 },
 	{ "memgov_config_info", "gauge", "The policy in force: hash of the file, and its mode.", emit_config_info, 0, 0 },
-	{ "memgov_config_last_reload_successful", "gauge", "1 when the last reload succeeded; at 0 the last good policy is kept.", emit_reload_ok, 0, 0 },
+	{ "memgov_config_last_reload_successful", "gauge",
+	  "1 when the last reload succeeded; at 0 the last good policy is kept.", emit_reload_ok, 0, 0 },
+	{ "memgov_config_loaded_timestamp_seconds", "gauge", "When the policy in force was loaded, since 1970.", emit_config_time, 0, NS },
 	{ "memgov_config_reloads_total", "counter", "Policies loaded anew.", ENGINE(reloads), 0 },
 	{ "memgov_config_reload_failures_total", "counter", "Policies refused at a reload.", ENGINE(reload_failures), 0 },
 	{ "memgov_paused", "gauge", "1 while everything is paused by the operator or the off file.", emit_paused, 0, 0 },
 	{ "memgov_ticks_total", "counter", "Ticks done.", ENGINE(ticks), 0 },
-	{ "memgov_late_ticks_total", "counter", "Ticks later than a third of the lease: they tighten nothing.", ENGINE(late_ticks), 0 },
-	{ "memgov_tick_lateness_seconds", "gauge", "How much later than planned the last tick came.", ENGINE(tick_lateness_ns), NS },
+	{ "memgov_late_ticks_total", "counter",
+	  "Ticks later than a third of the lease: they tighten nothing.", ENGINE(late_ticks), 0 },
+	{ "memgov_tick_lateness_seconds", "gauge",
+	  "How much later than planned the last tick came.", ENGINE(tick_lateness_ns), NS },
 	{ "memgov_tick_lateness_max_seconds", "gauge", "The latest tick since start.", ENGINE(tick_lateness_max_ns), NS },
 	{ "memgov_tick_duration_seconds", "gauge", "What the last tick cost.", ENGINE(tick_cost_ns), NS },
-	{ "memgov_tick_allocations_total", "counter", "Allocations of our own code inside ticks: stays 0.", ENGINE(own_allocations_in_ticks), 0 },
-	{ "memgov_decisions_total", "counter", "Decisions recorded, but for vetoed ones; in dry run nothing is sent.", emit_decisions, 0, 0 },
+	{ "memgov_tick_allocations_total", "counter",
+	  "Allocations of our own code inside ticks: stays 0.", ENGINE(own_allocations_in_ticks), 0 },
+	{ "memgov_decisions_total", "counter",
+	  "Decisions recorded, but for vetoed ones; in dry run nothing is sent.", emit_decisions, 0, 0 },
 	{ "memgov_guard_cuts_total", "counter", "Decisions a guard cut or vetoed.", emit_cuts, 0, 0 },
-	{ "memgov_quarantines_total", "counter", "Executables put to dry run because they died after actions.", ENGINE(quarantines), 0 },
+	{ "memgov_quarantines_total", "counter",
+	  "Executables put to dry run because they died after actions.", ENGINE(quarantines), 0 },
 	{ "memgov_crashes_total", "counter", "Targets that ended by a signal soon after an action.", ENGINE(crashes), 0 },
-	{ "memgov_audit_dropped_total", "counter", "Audit lines dropped because the file or pipe was too slow.", emit_audit_dropped, 0, 0 },
+	{ "memgov_audit_dropped_total", "counter",
+	  "Audit lines dropped because the file or pipe was too slow.", emit_audit_dropped, 0, 0 },
 	{ "memgov_audit_errors_total", "counter", "Failed writes of the audit file.", emit_audit_errors, 0, 0 },
 	{ "memgov_targets", "gauge", "Connected processes, by whether a target of the policy matches.", emit_targets, 0, 0 },
 	{ "memgov_targets_seen_total", "counter", "Processes that said HELLO since start.", ENGINE(targets_seen), 0 },
 	{ "memgov_targets_left_out", "gauge", "Targets past the cap, not shown in memgov_target_*.", emit_left_out, 0, 0 },
 	{ "memgov_control_peers", "gauge", "Connections of the control socket.", emit_peers, 0, 0 },
 	{ "memgov_control_accepted_total", "counter", "Connections accepted.", CONTROL(accepted), 0 },
-	{ "memgov_control_refused_total", "counter", "Peers refused: their uid or gid is not allowed, or a cap is reached.", CONTROL(refused), 0 },
+	{ "memgov_control_refused_total", "counter",
+	  "Peers refused: their uid or gid is not allowed, or a cap is reached.", CONTROL(refused), 0 },
 	{ "memgov_control_malformed_total", "counter", "Messages that broke the protocol.", CONTROL(malformed), 0 },
 	{ "memgov_control_rights_refused_total", "counter", "Descriptors refused.", CONTROL(rights_refused), 0 },
 	{ "memgov_control_banned_total", "counter", "Times a uid was banned for a while.", CONTROL(banned), 0 },
 	{ "memgov_control_received_messages_total", "counter", "Messages of targets.", CONTROL(messages), 0 },
 	{ "memgov_control_sent_messages_total", "counter", "Messages sent to targets.", CONTROL(sent), 0 },
-	{ "memgov_control_dropped_messages_total", "counter", "Messages dropped because a target did not read.", CONTROL(send_dropped), 0 },
+	{ "memgov_control_dropped_messages_total", "counter",
+	  "Messages dropped because a target did not read.", CONTROL(send_dropped), 0 },
 	{ "memgov_source_up", "gauge", "1 when the source's last answer was good.", emit_source_up, 0, 0 },
 	{ "memgov_source_age_seconds", "gauge", "Time since the source's last good answer.", emit_source_age, 0, NS },
 	{ "memgov_source_scrapes_total", "counter", "Times the source was asked.", SOURCE(scrapes), 0 },
@@ -437,14 +460,18 @@ static const struct family families[] = {
 	{ "memgov_source_received_bytes_total", "counter", "Bytes read from the source.", SOURCE(bytes), 0 },
 	{ "memgov_source_series", "gauge", "Series in the source's last answer.", SOURCE(series), 0 },
 	{ "memgov_target_info", "gauge", "What the target is, as it says.", emit_target_info, 0, 0 },
-	{ "memgov_target_cgroup_info", "gauge", "Where the target's cgroup is read from, how far up it is seen, and its version.", emit_cgroup_info, 0, 0 },
+	{ "memgov_target_cgroup_info", "gauge",
+	  "Where the target's cgroup is read from, how far up it is seen, and its version.", emit_cgroup_info, 0, 0 },
 	{ "memgov_target_rss_bytes", "gauge", "Resident bytes of the process.", SIGNAL(PROC_RSS), 0 },
 	{ "memgov_target_usage_bytes", "gauge", "Charge of the target's cgroup.", SIGNAL(CGROUP_USAGE), 0 },
-	{ "memgov_target_limit_bytes", "gauge", "The smallest limit of the target's cgroup on the way up.", SIGNAL(CGROUP_LIMIT), 0 },
+	{ "memgov_target_limit_bytes", "gauge",
+	  "The smallest limit of the target's cgroup on the way up.", SIGNAL(CGROUP_LIMIT), 0 },
 	{ "memgov_target_headroom_ratio", "gauge", "Share of the limit still free.", SIGNAL(CGROUP_HEADROOM), 0 },
-	{ "memgov_target_pressure_some_ratio", "gauge", "Share of the last window in which some task waited for memory.", SIGNAL(PSI_SOME), 0 },
+	{ "memgov_target_pressure_some_ratio", "gauge",
+	  "Share of the last window in which some task waited for memory.", SIGNAL(PSI_SOME), 0 },
 	{ "memgov_target_live_bytes", "gauge", "Bytes the program holds, as its allocator counts them.", SIGNAL(SHIM_LIVE), 0 },
-	{ "memgov_target_free_resident_bytes", "gauge", "Bytes freed by the program and still resident.", SIGNAL(SHIM_FREE_RESIDENT), 0 },
+	{ "memgov_target_free_resident_bytes", "gauge",
+	  "Bytes freed by the program and still resident.", SIGNAL(SHIM_FREE_RESIDENT), 0 },
 	{ "memgov_target_returnable_bytes", "gauge", "Bytes a purge is expected to return.", SIGNAL(SHIM_RETURNABLE), 0 },
 	{ "memgov_target_report_age_seconds", "gauge", "Time since the target last reported.", emit_target_report_age, 0, NS },
 	{ "memgov_target_knob", "gauge", "A knob's present value, in the knob's unit (memgov list knobs).", emit_knob, 0, 0 },
@@ -452,18 +479,23 @@ static const struct family families[] = {
 	{ "memgov_target_paused", "gauge", "1 while the target is paused.", FLAG(paused), 0 },
 	{ "memgov_target_quarantined", "gauge", "1 while the crash breaker keeps the target in dry run.", FLAG(quarantined), 0 },
 	{ "memgov_target_sealed", "gauge", "1 when the target went silent because of a seccomp filter.", FLAG(sealed), 0 },
-	{ "memgov_target_restore_pending", "gauge", "1 while a restore waits for the target's runtime.", emit_target_restore_pending, 0, 0 },
+	{ "memgov_target_restore_pending", "gauge",
+	  "1 while a restore waits for the target's runtime.", emit_target_restore_pending, 0, 0 },
 	{ "memgov_target_sets_total", "counter", "Knob settings the target was sent.", TARGET(sets), 0 },
 	{ "memgov_target_actions_total", "counter", "Actions the target was asked for.", TARGET(actions), 0 },
 	{ "memgov_target_vetoes_total", "counter", "Wants that the guards kept back.", TARGET(vetoes), 0 },
 	{ "memgov_target_naks_total", "counter", "Commands the target refused.", TARGET(naks), 0 },
 	{ "memgov_target_lost_total", "counter", "Commands without an answer.", TARGET(lost), 0 },
 	{ "memgov_target_restores_total", "counter", "Times the target was put back to its baseline.", TARGET(restores), 0 },
-	{ "memgov_target_bad_samples_total", "counter", "Files of the target that did not parse, and values it cannot have.", TARGET(bad_samples), 0 },
-	{ "memgov_target_returned_bytes_total", "counter", "Bytes returned by actions that were asked for.", TBYTES(returned_bytes), 0 },
-	{ "memgov_target_shim_purges_total", "counter", "Purges by the soft limit and the pace, inside the target.", TBYTES(shim_purges), 0 },
+	{ "memgov_target_bad_samples_total", "counter",
+	  "Files of the target that did not parse, and values it cannot have.", TARGET(bad_samples), 0 },
+	{ "memgov_target_returned_bytes_total", "counter",
+	  "Bytes returned by actions that were asked for.", TBYTES(returned_bytes), 0 },
+	{ "memgov_target_shim_purges_total", "counter",
+	  "Purges by the soft limit and the pace, inside the target.", TBYTES(shim_purges), 0 },
 	{ "memgov_target_shim_purged_bytes_total", "counter", "Bytes these returned.", TBYTES(shim_purged_bytes), 0 },
-	{ "memgov_target_longest_pause_seconds", "gauge", "Longest time an action may have kept the program waiting.", TARGET(longest_pause_ns), NS },
+	{ "memgov_target_longest_pause_seconds", "gauge",
+	  "Longest time an action may have kept the program waiting.", TARGET(longest_pause_ns), NS },
 	{ "process_resident_memory_bytes", "gauge", "Resident bytes of the governor.", emit_own_rss, 0, 0 },
 	{ "process_cpu_seconds_total", "counter", "CPU time of the governor.", emit_own_cpu, 0, 0 },
 	{ "process_open_fds", "gauge", "Open descriptors of the governor.", emit_own_fds, 0, 0 },

@@ -72,4 +72,43 @@ static const struct exposition expositions[] = {
 };
 #define N_EXPOSITIONS (sizeof expositions / sizeof expositions[0])
 
+/* OpenMetrics, and whether a Prometheus server takes it when it scrapes. */
+struct openmetrics {
+	const char *text;
+	bool prometheus;
+	const char *unlike; /* as above */
+};
+
+#define TAKES(text)   { text, true, NULL }
+#define REFUSES(text) { text, false, NULL }
+
+static const struct openmetrics openmetrics[] = {
+	TAKES("# EOF\n"), TAKES("# EOF"), REFUSES(""), REFUSES("foo 1\n"), TAKES("foo 1\n# EOF\n"), REFUSES("foo 1\n# EOF\n\n"),
+	REFUSES("foo 1\n# EOF\nbar 1\n"), REFUSES("foo 1\n\n# EOF\n"), REFUSES("foo 1\r\n# EOF\n"), REFUSES("foo 1\n# EOF\r\n"),
+	REFUSES(" foo 1\n# EOF\n"), REFUSES("foo  1\n# EOF\n"), REFUSES("foo\t1\n# EOF\n"), REFUSES("foo 1\t5\n# EOF\n"),
+	REFUSES("foo 1 \n# EOF\n"), REFUSES("foo 1 2 3\n# EOF\n"), REFUSES("foo 1 NaN\n# EOF\n"), REFUSES("foo 1 +Inf\n# EOF\n"),
+	TAKES("foo 1 1.5\n# EOF\n"), REFUSES("foo 0x1p4\n# EOF\n"), TAKES("foo{} 1\n# EOF\n"), TAKES("foo{a=\"b\"} 1\n# EOF\n"),
+	REFUSES("foo{a=\"b\",} 1\n# EOF\n"), REFUSES("foo{a=\"b\"}1\n# EOF\n"), REFUSES("foo{ a=\"b\"} 1\n# EOF\n"),
+	TAKES("foo{a=\"\\q\"} 1\n# EOF\n"), REFUSES("foo{a=\"b\",a=\"c\"} 1\n# EOF\n"),
+	TAKES("foo_total{a=\"b\"} 1 # {t=\"x\"} 0.5\n# EOF\n"), TAKES("foo_total{a=\"b\"} 1 2 # {t=\"x\"} 0.5 3.5\n# EOF\n"),
+	TAKES("foo_total 1 # {} 0.5\n# EOF\n"), REFUSES("foo_total 1 # 0.5\n# EOF\n"), REFUSES("foo_total 1 #{} 0.5\n# EOF\n"),
+	REFUSES("foo_total 1 # {t=\"x\"}\n# EOF\n"), REFUSES("foo_total 1 # {t=\"x\"} x\n# EOF\n"),
+	REFUSES("foo_total 1 # {t=\"x\"} 1 2 3\n# EOF\n"), TAKES("# TYPE foo counter\nfoo_total 1\nfoo_created 5\n# EOF\n"),
+	REFUSES("# TYPE foo Counter\n# EOF\n"), TAKES("# TYPE foo unknown\n# EOF\n"), REFUSES("# TYPE foo untyped\n# EOF\n"),
+	TAKES("# TYPE foo stateset\n# EOF\n"), TAKES("# TYPE foo gaugehistogram\n# EOF\n"), TAKES("# TYPE foo info\n# EOF\n"),
+	REFUSES("# TYPE foo\n# EOF\n"), TAKES("# HELP foo any \\q text\n# EOF\n"), TAKES("# UNIT foo_seconds seconds\n# EOF\n"),
+	REFUSES("# UNIT foo seconds\n# EOF\n"), REFUSES("# UNIT seconds seconds\n# EOF\n"), REFUSES("# any comment\n# EOF\n"),
+	REFUSES("#HELP foo x\n# EOF\n"),
+	/* exemplars: of counters and buckets alone, by their names */
+	REFUSES("foo 1 # {t=\"x\"} 0.5\n# EOF\n"), TAKES("foo_bucket{le=\"1\"} 1 # {} 0.5\n# EOF\n"),
+	TAKES("foo_total 1 # {t=\"x\"} NaN\n# EOF\n"), REFUSES("foo_total 1 # {t=\"x\",} 0.5\n# EOF\n"),
+	{ "foo_total 1 # {a=\"b\",a=\"c\"} 0.5\n# EOF\n", true, "a label twice is an error everywhere" },
+	/* what the specification forbids and the server takes, so do we */
+	TAKES("# TYPE foo counter\n# TYPE foo counter\n# EOF\n"), TAKES("foo 1\n# TYPE foo counter\n# EOF\n"),
+	TAKES("# HELP foo a\n# HELP foo b\n# EOF\n"), TAKES("# TYPE h histogram\nh_bucket{le=\"x\"} 1\n# EOF\n"),
+	TAKES("# HELP foo \n# EOF\n"), REFUSES("# HELP foo\n# EOF\n"), TAKES("# UNIT foo \n# EOF\n"), TAKES("foo -1 -1.5\n# EOF\n"),
+	REFUSES("foo 1 1e400\n# EOF\n"), REFUSES("foo{__name__=\"x\"} 1\n# EOF\n"),
+};
+#define N_OPENMETRICS (sizeof openmetrics / sizeof openmetrics[0])
+
 #endif

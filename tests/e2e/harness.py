@@ -64,6 +64,12 @@ def steady(probe, seconds=2.0, tolerance=MIB, limit=60.0):
     return probe()
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 def run_tests(*tests):
     """Runs every test in turn, each in a fresh scratch folder. Exit status: 1 after a failure, 77 where nothing could run."""
     failed = skipped = 0
@@ -204,14 +210,17 @@ class RedisClient:
 
 
 class Redis(Program):
-    """redis-server with a client that pings without end: the longest answer is the longest pause its users see."""
+    """redis-server with a client that pings without end: the longest answer is the longest pause its users see. It runs without
+    jemalloc's background thread, which would give pages back after ten seconds: so what comes back is memgov's doing."""
     VALUE_BYTES = 1000
     PING_S = 0.004
 
     def __init__(self, scratch, name="redis", **options):
         self.path = scratch.path / f"{name}.sock"
+        self.path.unlink(missing_ok=True)  # of one that ran before
         argv = ["redis-server", "--port", 0, "--unixsocket", self.path, "--save", "", "--appendonly", "no", "--dir", scratch.path,
-                "--enable-debug-command", "local", "--loglevel", "warning"]
+                "--enable-debug-command", "local", "--loglevel", "warning",
+                "--jemalloc-bg-thread", "no"]
         super().__init__(scratch, name, argv, stdout=subprocess.DEVNULL, **options)
         until(f"{name} listens", self.path.exists)
         self.client = RedisClient(self.path)
@@ -231,7 +240,12 @@ class Redis(Program):
         self.client.ask("DEBUG", "POPULATE", str(mib * MIB // (self.VALUE_BYTES + 110)), "key", str(self.VALUE_BYTES))
 
     def empty(self):
-        self.client.ask("FLUSHALL", "SYNC")
+        """Without ASYNC redis purges jemalloc itself."""
+        self.client.ask("FLUSHALL", "ASYNC")
+        until(f"{self.name} has freed its keys", lambda: self.info("lazyfree_pending_objects") == "0", seconds=60)
+
+    def info(self, field):
+        return next(line.split(":")[1] for line in self.client.ask("INFO", "memory").splitlines() if line.startswith(field + ":"))
 
     def purge_itself(self):
         self.client.ask("MEMORY", "PURGE")
@@ -259,11 +273,12 @@ class UnixHTTP(http.client.HTTPConnection):
 class Governor:
     """`memgov run` on a policy file in the scratch folder."""
 
-    def __init__(self, scratch, policy, mode=None, env=None):
+    def __init__(self, scratch, policy, mode=None, env=None, listen=None):
         self.scratch, self.env = scratch, env or {}
         self.config = scratch.path / "policy.yaml"
         self.config.write_text(policy)
         self.argv = [MEMGOV, "run", "--config", self.config, "--socket", scratch.socket] + ([f"--{mode}"] if mode else [])
+        self.argv += ["--listen", listen] if listen else []
         self.admin = scratch.path / "control.sock.admin"
         self.process = None
         scratch.own(self)

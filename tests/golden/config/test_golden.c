@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How findings look: every NAME.yaml here prints what NAME.expected holds. With MG_GOLDEN_UPDATE=1 the .expected files are written. */
+/* How findings look: every NAME.yaml here prints what NAME.expected holds. With MG_GOLDEN_UPDATE=1 these
+ * are written instead. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -55,7 +56,8 @@ static void check_file(const char *name)
 	if (getenv("MG_GOLDEN_UPDATE"))
 		update(kept, out, len);
 	check(mg_config_read(kept, &expected, &expected_len, &err) == 0, "%s: %s", name, err.text);
-	check(len == expected_len && memcmp(out, expected, len) == 0, "%s prints\n%s\ninstead of\n%.*s", name, out, (int)expected_len, expected);
+	check(len == expected_len && memcmp(out, expected, len) == 0, "%s prints\n%s\ninstead of\n%.*s", name, out, (int)expected_len,
+		expected);
 	free(expected);
 	free(out);
 }

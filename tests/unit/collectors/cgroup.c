@@ -10,6 +10,7 @@
 #include "collectors/collector.h"
 #include "governor/util/signal.h"
 #include "tests/check.h"
+#include "tests/unit/collectors/allocations.h"
 #include "tests/unit/collectors/sink.h"
 
 #define MIB 1048576.0
@@ -95,7 +96,9 @@ static void trees_give_signals(void **state)
 		      row->version, row->levels, g.version, g.levels);
 		check(strcmp(g.scope, row->scope) == 0, "%s: scope %s expected, got %s", row->path, row->scope, g.scope);
 		check(strcmp(g.source, "path") == 0, "%s: the source is a path, got %s", row->path, g.source);
+		unsigned before = allocations;
 		int r = mg_cgroup_read(&g, 1000, &sink, &err);
+		check(allocations == before, "%s: a reading allocates nothing", row->path);
 		check(r == (broken ? -EBADMSG : 0), "%s: reading gave %d: %s", row->path, r, err.text);
 		check(!broken || strstr(err.text, "memory.max") != NULL, "%s: the error names the first file: %s", row->path, err.text);
 		for (size_t k = 0; k < 12 && (row->expect[k].signal || row->expect[k].value); k++)

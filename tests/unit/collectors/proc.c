@@ -12,6 +12,7 @@
 
 #include "collectors/collector.h"
 #include "tests/check.h"
+#include "tests/unit/collectors/allocations.h"
 #include "tests/unit/collectors/sink.h"
 
 static int file_with(const char *text)
@@ -51,7 +52,9 @@ static void rates_of_two_readings(void **state)
 	check(s.at[MG_SIG_PROC_CPU].n == 0 && s.at[MG_SIG_PROC_PSS].n == 0, "no rate from one reading, no PSS unless wanted");
 
 	rewrite(stat_fd, STAT("a) S (b", "1500", "12", "350", "150", "6"));
+	unsigned before = allocations;
 	check(mg_proc_read(&p, 12 * MG_NS_PER_S, true, &sink, &err) == 0, "second reading: %s", err.text);
+	check(allocations == before, "a reading allocates nothing");
 	check(s.at[MG_SIG_PROC_MINFLT_RATE].value == 250 && s.at[MG_SIG_PROC_MAJFLT_RATE].value == 1, "faults a second");
 	check(s.at[MG_SIG_PROC_CPU].value == 0.5, "one second of CPU in two, got %g", s.at[MG_SIG_PROC_CPU].value);
 	check(s.at[MG_SIG_PROC_PSS].n == 1 && s.at[MG_SIG_PROC_PSS].value == 777 * 1024, "PSS, got %g", s.at[MG_SIG_PROC_PSS].value);

@@ -9,24 +9,7 @@
 #include "governor/util/str.h"
 #include "tests/check.h"
 #include "tests/collectors/expositions.h"
-
-static unsigned allocations; /* by everything linked here but libc */
-void *__real_malloc(size_t n);
-void *__wrap_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-
-void *__wrap_malloc(size_t n)
-{
-	allocations++;
-	return __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	allocations++;
-	return __real_calloc(n, size);
-}
+#include "tests/unit/collectors/allocations.h"
 
 static struct mg_prom *new_parser(const char *selector)
 {
@@ -170,36 +153,18 @@ static void timestamps(void **state)
 	mg_prom_free(p);
 }
 
-static const struct { const char *text; bool ok; } openmetrics_rows[] = {
-	{ "# EOF\n", true }, { "# EOF", true }, { "", false }, { "foo 1\n", false }, { "foo 1\n# EOF\n", true }, { "foo 1\n# EOF\n\n", false },
-	{ "foo 1\n# EOF\nbar 1\n", false }, { "foo 1\n\n# EOF\n", false }, { "foo 1\r\n# EOF\n", false }, { "foo 1\n# EOF\r\n", false },
-	{ " foo 1\n# EOF\n", false }, { "foo  1\n# EOF\n", false }, { "foo\t1\n# EOF\n", false }, { "foo 1\t5\n# EOF\n", false },
-	{ "foo 1 \n# EOF\n", false }, { "foo 1 2 3\n# EOF\n", false }, { "foo 1 NaN\n# EOF\n", false }, { "foo 1 +Inf\n# EOF\n", false },
-	{ "foo 1 1.5\n# EOF\n", true }, { "foo 0x1p4\n# EOF\n", false },
-	{ "foo{} 1\n# EOF\n", true }, { "foo{a=\"b\"} 1\n# EOF\n", true }, { "foo{a=\"b\",} 1\n# EOF\n", false }, { "foo{a=\"b\"}1\n# EOF\n", false },
-	{ "foo{ a=\"b\"} 1\n# EOF\n", false }, { "foo{a=\"\\q\"} 1\n# EOF\n", true }, { "foo{a=\"b\",a=\"c\"} 1\n# EOF\n", false },
-	{ "foo{a=\"b\"} 1 # {t=\"x\"} 0.5\n# EOF\n", true }, { "foo{a=\"b\"} 1 2 # {t=\"x\"} 0.5 3.5\n# EOF\n", true },
-	{ "foo 1 # {} 0.5\n# EOF\n", true }, { "foo 1 # 0.5\n# EOF\n", false }, { "foo 1 #{} 0.5\n# EOF\n", false },
-	{ "foo 1 # {t=\"x\"}\n# EOF\n", false }, { "foo 1 # {t=\"x\"} x\n# EOF\n", false }, { "foo 1 # {t=\"x\"} 1 2 3\n# EOF\n", false },
-	{ "# TYPE foo counter\nfoo_total 1\nfoo_created 5\n# EOF\n", true }, { "# TYPE foo Counter\n# EOF\n", false },
-	{ "# TYPE foo unknown\n# EOF\n", true }, { "# TYPE foo untyped\n# EOF\n", false }, { "# TYPE foo stateset\n# EOF\n", true },
-	{ "# TYPE foo gaugehistogram\n# EOF\n", true }, { "# TYPE foo info\n# EOF\n", true }, { "# TYPE foo\n# EOF\n", false },
-	{ "# HELP foo any \\q text\n# EOF\n", true }, { "# UNIT foo_seconds seconds\n# EOF\n", true }, { "# UNIT foo seconds\n# EOF\n", false },
-	{ "# UNIT seconds seconds\n# EOF\n", false }, { "# any comment\n# EOF\n", false }, { "#HELP foo x\n# EOF\n", false },
-};
-
 static void openmetrics_verdicts(void **state)
 {
 	struct mg_prom *p = new_parser("foo");
 
 	(void)state;
-	for (size_t i = 0; i < sizeof openmetrics_rows / sizeof openmetrics_rows[0]; i++) {
+	for (size_t i = 0; i < N_OPENMETRICS; i++) {
 		for (size_t piece = 1; piece < 40; piece += 6) {
 			struct mg_err err = { "" };
-			const char *text = openmetrics_rows[i].text;
-			int r = parse(p, MG_PROM_OPENMETRICS, text, strlen(text), piece, &err);
-			check((r == 0) == openmetrics_rows[i].ok, "row %zu: `%s` should be %s: %s", i, text,
-			      openmetrics_rows[i].ok ? "accepted" : "rejected", err.text);
+			const struct openmetrics *o = &openmetrics[i];
+			bool expected = o->unlike ? !o->prometheus : o->prometheus;
+			int r = parse(p, MG_PROM_OPENMETRICS, o->text, strlen(o->text), piece, &err);
+			check((r == 0) == expected, "row %zu: `%s` should be %s: %s", i, o->text, expected ? "accepted" : "rejected", err.text);
 		}
 	}
 	mg_prom_free(p);

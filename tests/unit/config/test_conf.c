@@ -65,9 +65,11 @@ static void test_seed_rule(void **state)
 	(void)state;
 	check(strcmp(c->signals[0].query, "go_memstats_heap_inuse_bytes") == 0, "the series is %s", c->signals[0].query);
 	check(c->signals[0].unit == MG_UNIT_BYTES, "which is in bytes by its name");
-	check(strcmp(mg_expr_text(seed->expr[0]), "app.heap_inuse > 800MB for 15s") == 0, "the condition is %s", mg_expr_text(seed->expr[0]));
+	check(strcmp(mg_expr_text(seed->expr[0]), "app.heap_inuse > 800MB for 15s") == 0, "the condition is %s",
+		mg_expr_text(seed->expr[0]));
 	check(seed->step.at[MG_KNOB_GC_PERCENT].v == 25, "steps of 25, not %g", seed->step.at[MG_KNOB_GC_PERCENT].v);
-	check(strcmp(mg_expr_text(limit->expr[0]), "cgroup.limit or max(proc.rss, 1h)") == 0, "the limit is of %s", mg_expr_text(limit->expr[0]));
+	check(strcmp(mg_expr_text(limit->expr[0]), "cgroup.limit or max(proc.rss, 1h)") == 0, "the limit is of %s",
+		mg_expr_text(limit->expr[0]));
 	mg_config_free(c);
 }
 

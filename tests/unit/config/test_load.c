@@ -35,7 +35,8 @@ static void test_defaults(void **state)
 	check(c->mode == MG_MODE_DRY_RUN, "a fresh install changes nothing");
 	check(c->interval_ns == S(1) && c->lease_ns == S(30), "a second and 30 of them");
 	check(strcmp(c->socket, "/run/memgov/control.sock") == 0 && c->socket_mode == 0660, "socket %s %o", c->socket, c->socket_mode);
-	check(c->allow_uids[0] == 0 && c->n_uids == (geteuid() == 0 ? 1 : 2) && c->n_gids == 0, "root and the own user, %u ids", c->n_uids);
+	check(c->allow_uids[0] == 0 && c->n_uids == (geteuid() == 0 ? 1 : 2) && c->n_gids == 0, "root and the own user, %u ids",
+		c->n_uids);
 	check(strcmp(c->listen, "127.0.0.1:19464") == 0 && c->admin[0] == '\0', "listeners %s, %s", c->listen, c->admin);
 	check(c->audit_file[0] == '\0' && c->audit_max_bytes == 64 * 1048576.0, "audit to stderr, %g bytes", c->audit_max_bytes);
 	check(t->mode == MG_MODE_ENFORCE && t->rules[0].mode == MG_MODE_ENFORCE, "target and rule put no cap on the mode");
@@ -116,11 +117,13 @@ static void test_every_key_of_a_source(void **state)
 	(void)state;
 	check(app->kind == MG_SOURCE_PROMETHEUS && strcmp(app->url, "https://h:6060/metrics") == 0, "a page at %s", app->url);
 	check(app->every_ns == S(5) && app->max_age_ns == S(15) && app->timeout_ns == S(2), "its times");
-	check(strcmp(app->ca_file, "/ca") == 0 && strcmp(app->cert_file, "/cert") == 0 && strcmp(app->key_file, "/key") == 0, "its files");
+	check(strcmp(app->ca_file, "/ca") == 0 && strcmp(app->cert_file, "/cert") == 0 && strcmp(app->key_file, "/key") == 0,
+		"its files");
 	check(strcmp(app->bearer_token_file, "/token") == 0 && !app->insecure_token && !app->allow_link_local, "its token");
 	check(fleet->kind == MG_SOURCE_PROMQL && fleet->range_ns == S(300) && fleet->insecure_token, "a server");
 	check(fleet->every_ns == S(15) && fleet->max_age_ns == S(45) && fleet->timeout_ns == S(5), "with default times");
-	check(strcmp(c->signals[1].name, "app.odd") == 0 && strcmp(c->signals[1].query, "odd{a=\"}\"}") == 0, "a series: %s", c->signals[1].query);
+	check(strcmp(c->signals[1].name, "app.odd") == 0 && strcmp(c->signals[1].query, "odd{a=\"}\"}") == 0, "a series: %s",
+		c->signals[1].query);
 	check(c->signals[1].unit == MG_UNIT_BYTES && c->signals[1].kind == MG_SIGNAL_COUNTER, "with its unit and kind");
 	check(c->signals[2].source == 1 && c->signals[2].unit == MG_UNIT_ANY, "a query of the second source has no unit of its own");
 	mg_config_free(c);
@@ -139,7 +142,8 @@ static void test_every_key_of_a_target(void **state)
 	check(t->mode == MG_MODE_DRY_RUN && t->workers, "mode and workers");
 	check(t->bounds.lo[MG_KNOB_GC_PERCENT].v == 25 && t->bounds.hi[MG_KNOB_GC_PERCENT].v == 400, "bounds of gc_percent");
 	check(t->bounds.lo[MG_KNOB_MEMORY_LIMIT].v == 128 * 1048576.0 && !t->bounds.lo[MG_KNOB_MEMORY_LIMIT].share, "from 128 MiB");
-	check(fabs(t->bounds.hi[MG_KNOB_MEMORY_LIMIT].v - 0.95) < 1e-9 && t->bounds.hi[MG_KNOB_MEMORY_LIMIT].share, "to 95 %% of the limit");
+	check(fabs(t->bounds.hi[MG_KNOB_MEMORY_LIMIT].v - 0.95) < 1e-9 && t->bounds.hi[MG_KNOB_MEMORY_LIMIT].share,
+		"to 95 %% of the limit");
 	check(t->bounds.hi[MG_KNOB_DECAY].v == 60, "decay in seconds");
 	check(t->guards.cooldown_ns == S(30) && t->guards.max_step_ratio == 1.5 && t->guards.actions_per_hour == 60, "guards");
 	check(t->guards.stale_hold_ns == S(20) && t->guards.live_margin_ratio == 1.3, "more guards");
@@ -198,7 +202,8 @@ static void test_units_guessed_from_names(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		snprintf(yaml, sizeof yaml, "version: 1\nsources: { s: { %s: http://h/m, signals: { x: '%s' } } }\n", rows[i].source, rows[i].query);
+		snprintf(yaml, sizeof yaml, "version: 1\nsources: { s: { %s: http://h/m, signals: { x: '%s' } } }\n", rows[i].source,
+			rows[i].query);
 		struct mg_config *c = parse(yaml);
 		check(c->signals[0].unit == rows[i].unit, "%s: unit %d, not %d", rows[i].query, rows[i].unit, c->signals[0].unit);
 		check(c->signals[0].kind == rows[i].kind, "%s: kind %d, not %d", rows[i].query, rows[i].kind, c->signals[0].kind);
@@ -282,7 +287,8 @@ static void test_files_that_cannot_be_read(void **state)
 	check(mg_config_load("/no/such/file", &c, &f, &err) == -ENOENT && !c, "no file: %s", err.text);
 	check(strstr(err.text, "/no/such/file: No such file"), "names it: %s", err.text);
 	check(mg_config_load("/tmp", &c, &f, &err) == -EINVAL && strstr(err.text, "not a regular file"), "a directory: %s", err.text);
-	check(mg_config_load("/dev/zero", &c, &f, &err) == -EINVAL && strstr(err.text, "not a regular file"), "an endless device: %s", err.text);
+	check(mg_config_load("/dev/zero", &c, &f, &err) == -EINVAL && strstr(err.text, "not a regular file"), "an endless device: %s",
+		err.text);
 	check(mkdtemp(fifo) && rmdir(fifo) == 0 && mkfifo(fifo, 0600) == 0, "a pipe can be made");
 	int r = mg_config_load(fifo, &c, &f, &err); /* would hang if it waited for a writer */
 	unlink(fifo);

@@ -15,11 +15,13 @@
 #include <time.h>
 
 #include "shim/log.h"
+#include "shim/sample.h"
 #include "shim/shim.h"
 #include "shim/sys.h"
 #include "shim/text.h"
 
-#define JOB_LOOK_NS (10 * MG_NS_PER_MS)
+#define JOB_LOOK_NS    (2 * MG_NS_PER_MS)   /* while the runtime thread works, it may wait for a sample */
+#define SEALED_LOOK_NS (100 * MG_NS_PER_MS) /* at most, beside the looks before anything unusual */
 
 static struct mg_link link_state;
 
@@ -213,8 +215,26 @@ static void serve_governor(struct mg_link *l)
 	}
 }
 
+static void serve_sample(struct mg_link *l)
+{
+	uint64_t field[3];
+	uint32_t ticket;
+
+	if (mg_sample_wanted(&ticket) && mg_proc_statm(&l->proc, field))
+		mg_sample_publish(ticket, field);
+}
+
+static bool sealed_by_now(struct mg_link *l)
+{
+	if (l->now_ns < l->sealed_look_ns)
+		return l->sealed;
+	l->sealed_look_ns = l->now_ns + SEALED_LOOK_NS;
+	return mg_link_sealed(l);
+}
+
 static void tick(struct mg_link *l)
 {
+	serve_sample(l);
 	l->now_ns = mg_sys_clock_ns(CLOCK_BOOTTIME);
 	if (mg_lease_due(&l->lease, l->now_ns))
 		end_lease(l, true);
@@ -222,7 +242,7 @@ static void tick(struct mg_link *l)
 		atomic_store(&mg_shim.main_gone, true);
 		mg_mailbox_ring(&mg_shim.box);
 	}
-	if (mg_link_sealed(l))
+	if (sealed_by_now(l))
 		return;
 	mg_job_tick(l);
 	serve_governor(l);

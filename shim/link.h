@@ -55,6 +55,7 @@ struct mg_link {
 	struct mg_cgroup_kept cgroup;
 	struct mg_cow cow;
 	bool sealed;
+	uint64_t sealed_look_ns;
 
 	enum mg_conn conn;
 	uint64_t dial_ns, backoff_ns, answer_by_ns, hello_ns, report_ns, report_every_ns;

@@ -25,6 +25,8 @@ struct mg_proc {
 	uint64_t filters;     /* Seccomp_filters at load; UINT64_MAX: this kernel does not say */
 };
 void mg_proc_open(struct mg_proc *p, uint64_t page_size, uint64_t filters_at_load);
+/* Size, resident and shared, in pages. */
+bool mg_proc_statm(const struct mg_proc *p, uint64_t field[3]);
 /* Resident bytes, UINT64_MAX unknown. */
 uint64_t mg_proc_resident(const struct mg_proc *p);
 bool mg_proc_leader_gone(const struct mg_proc *p);

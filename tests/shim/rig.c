@@ -185,7 +185,7 @@ bool threads_become(pid_t pid, int n, int timeout_ms)
 
 static int uid_of(pid_t pid, const char *tid)
 {
-	char path[64], line[128];
+	char path[320], line[128];
 	int uid = -1;
 	FILE *f;
 

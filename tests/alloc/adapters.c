@@ -5,12 +5,15 @@
 #include <errno.h>
 #include <string.h>
 
+#include "shim/alloc/adapters.h"
 #include "shim/alloc/host.h"
+#include "tests/alloc/filter.h"
 #include "tests/alloc/heap.h"
 #include "tests/alloc/runtime_thread.h"
 #include "tests/check.h"
 
 #define NO_PAUSE 0
+#define NOISE (4.0 * MG_MIB) /* what resident memory moves by itself */
 #define HEAP_BYTES (256 * MG_MIB)
 
 static void trim(void)
@@ -89,12 +92,12 @@ static void returns_what_the_allocator_would(const struct shape *s)
 	printf("%s %s: resident %llu MiB -> %llu, own purge leaves %llu; %.0f ms, longest %.2f ms\n", ops->name, s->name,
 	       (unsigned long long)(before / MG_MIB), (unsigned long long)(ours / MG_MIB), (unsigned long long)(own / MG_MIB),
 	       (double)c.r.took_ns / 1e6, (double)c.r.longest_ns / 1e6);
-	check((double)(before - ours) >= expected->share * (double)(before - own), "%s: at least %.2f of what its own purge returns",
+	double fell = (double)before - (double)ours, would_fall = (double)before - (double)own, said = (double)c.r.returned;
+	check(fell + NOISE >= expected->share * would_fall, "%s: at least %.2f of what its own purge returns",
 	      s->name, expected->share);
 	if (expected->returns)
 		check((double)ours <= 1.1 * (double)own, "%s: within 10 %% of what its own purge leaves", s->name);
-	check(c.r.returned <= before - ours + 8 * MG_MIB && c.r.returned + 8 * MG_MIB >= before - ours,
-	      "%s: what it says it returned is what resident memory fell by, %llu", s->name, (unsigned long long)c.r.returned);
+	check(said <= fell + NOISE && said >= fell - NOISE, "%s: what it says it returned is what resident memory fell by, %.0f", s->name, said);
 	check(mg_heap_damage(&heap) == 0, "%s: nor by the two after each other", s->name);
 	mg_heap_end(&heap);
 }
@@ -121,6 +124,10 @@ static void stops_at_the_byte_target(void **state)
 
 	if (!expected->returns)
 		return;
+	if (ops == &mg_allocator_glibc && !mg_filters_work()) {
+		printf("skipped: no seccomp filter can be installed here, and a malloc_trim has no byte target\n");
+		skip();
+	}
 	mg_heap_make(&heap);
 	uint64_t before = mg_host_anon(), target = 32 * MG_MIB;
 	struct mg_purge_call c = mg_purge(ops, target, NO_PAUSE);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gperftools' tcmalloc through its C API. ReleaseToSystem holds the page heap's lock, which every thread needs, and takes no
  * less than a whole free span: asked for one page at a time it releases one span a call, so a purge is a row of short calls,
- * and the longest is the largest span. How large that may be is read from its statistics' text, all free bytes where it is not there.
+ * and the longest is the largest span. How large that may be is read from its statistics' text; all free bytes where it says
+ * nothing.
  * The decay is its aggressive decommit: a freed span goes back at once (0 ms) or stays (off); there is nothing between.
  * Called on the runtime thread. */
 #include <errno.h>

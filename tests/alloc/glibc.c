@@ -214,9 +214,13 @@ static void one_thread_gets_no_arenas(void **state)
 
 	mg_heap_make(&heap);
 	uint64_t before = mg_host_vsize();
+	size_t in_use = mallinfo2().uordblks;
 	struct mg_purge_call c = mg_purge(ops, UINT64_MAX, PAUSE_NS);
 	uint64_t grown = mg_host_above(mg_host_vsize(), before);
-	check(c.ret == 0 && c.r.returned > 48 * MG_MIB, "the main arena is reached: %llu MiB", (unsigned long long)(c.r.returned / MG_MIB));
+	check(c.ret == 0 && c.r.returned > 48 * MG_MIB, "the main arena is reached: %llu MiB",
+	      (unsigned long long)(c.r.returned / MG_MIB));
+	check(mallinfo2().uordblks < in_use + MG_MIB, "every claimed chunk is free again: %zu bytes more are in use",
+	      mallinfo2().uordblks - in_use);
 	check(grown <= 2 * 64 * MG_MIB + MG_MIB, "without arenas for every core: address space grew by %llu MiB",
 	      (unsigned long long)(grown / MG_MIB));
 	check(mg_heap_damage(&heap) == 0, "no live block is touched");

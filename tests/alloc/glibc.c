@@ -2,18 +2,15 @@
 /* What claiming promises on glibc: threads that allocate meanwhile hardly wait, nothing is damaged however often it runs, a
  * program with one thread gets no arenas, and where it cannot run the pause bound decides about malloc_trim. */
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <malloc.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "shim/alloc/host.h"
+#include "tests/alloc/filter.h"
 #include "tests/alloc/heap.h"
 #include "tests/alloc/runtime_thread.h"
 #include "tests/check.h"
@@ -217,30 +214,17 @@ static void one_thread_gets_no_arenas(void **state)
 
 	mg_heap_make(&heap);
 	uint64_t before = mg_host_vsize();
+	size_t in_use = mallinfo2().uordblks;
 	struct mg_purge_call c = mg_purge(ops, UINT64_MAX, PAUSE_NS);
 	uint64_t grown = mg_host_above(mg_host_vsize(), before);
-	check(c.ret == 0 && c.r.returned > 48 * MG_MIB, "the main arena is reached: %llu MiB", (unsigned long long)(c.r.returned / MG_MIB));
+	check(c.ret == 0 && c.r.returned > 48 * MG_MIB, "the main arena is reached: %llu MiB",
+	      (unsigned long long)(c.r.returned / MG_MIB));
+	check(mallinfo2().uordblks < in_use + MG_MIB, "every claimed chunk is free again: %zu bytes more are in use",
+	      mallinfo2().uordblks - in_use);
 	check(grown <= 2 * 64 * MG_MIB + MG_MIB, "without arenas for every core: address space grew by %llu MiB",
 	      (unsigned long long)(grown / MG_MIB));
 	check(mg_heap_damage(&heap) == 0, "no live block is touched");
 	mg_heap_end(&heap);
-}
-
-/* prctl(PR_SET_SECCOMP) fails from here on, as under a strict container profile. */
-static void forbid_filters(void)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_SECCOMP, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = { .len = sizeof code / sizeof code[0], .filter = code };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
-		abort();
 }
 
 static void forbid_threads(void)
@@ -273,7 +257,7 @@ static void the_bound_is_kept_without_claims(void **state)
 	static const struct {
 		const char *name;
 		void (*forbid)(void);
-	} rows[] = { { "filters forbidden", forbid_filters }, { "threads forbidden", forbid_threads } };
+	} rows[] = { { "filters forbidden", mg_forbid_filters }, { "threads forbidden", forbid_threads } };
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		int status = 0;
@@ -289,19 +273,6 @@ static void the_bound_is_kept_without_claims(void **state)
 		check(!(wrong & 12), "%s: without a bound malloc_trim returns the pages", rows[i].name);
 		check(!(wrong & 16), "%s: no live block is touched", rows[i].name);
 	}
-}
-
-static bool filters_work(void)
-{
-	int status = 0;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		forbid_filters();
-		_exit(0);
-	}
-	waitpid(pid, &status, 0);
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 /* Stands for the shim's link thread, which every governed process has. */
@@ -323,7 +294,7 @@ int main(void)
 
 	pthread_t link;
 
-	if (!filters_work()) {
+	if (!mg_filters_work()) {
 		fprintf(stderr, "skipped: no seccomp filter can be installed here, so nothing can be claimed\n");
 		return 77;
 	}

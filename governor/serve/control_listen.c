@@ -24,17 +24,21 @@ static int check_conf(const struct mg_control_conf *conf, struct mg_err *err)
 	if (conf->path[0] != '/')
 		return mg_fail(err, -EINVAL, "control.socket `%s` is not an absolute path", conf->path);
 	if (strlen(conf->path) + sizeof ".lock" > sizeof conf->path)
-		return mg_fail(err, -ENAMETOOLONG, "control.socket `%s` is longer than %zu bytes", conf->path, sizeof conf->path - sizeof ".lock");
+		return mg_fail(err, -ENAMETOOLONG, "control.socket `%s` is longer than %zu bytes", conf->path,
+			       sizeof conf->path - sizeof ".lock");
 	if (conf->mode & (S_IROTH | S_IWOTH))
-		return mg_fail(err, -EINVAL, "control socket mode %04o lets every user in: use 0660 and a group", (unsigned)conf->mode);
+		return mg_fail(err, -EINVAL, "control socket mode %04o lets every user in: use 0660 and a group",
+			       (unsigned)conf->mode);
 	return 0;
 }
 
 static struct sockaddr_un address(const char *path, const char *suffix)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct mg_buf text = mg_buf(a.sun_path, sizeof a.sun_path);
 
-	snprintf(a.sun_path, sizeof a.sun_path, "%s%s", path, suffix);
+	mg_buf_put(&text, path, strlen(path)); /* check_conf saw to it that both fit */
+	mg_buf_put(&text, suffix, strlen(suffix));
 	return a;
 }
 

@@ -61,7 +61,8 @@ static int socket_at(const char *path, int type, bool listening)
 static void test_mode(void **state)
 {
 	static const struct { mode_t mode; int r; mode_t want; } row[] = {
-		{ 0, 0, 0660 }, { 0600, 0, 0600 }, { 0660, 0, 0660 }, { 0666, -EINVAL, 0 }, { 0662, -EINVAL, 0 }, { 0664, -EINVAL, 0 },
+		{ 0, 0, 0660 }, { 0600, 0, 0600 }, { 0660, 0, 0660 },
+		{ 0666, -EINVAL, 0 }, { 0662, -EINVAL, 0 }, { 0664, -EINVAL, 0 },
 	};
 	(void)state;
 
@@ -74,8 +75,8 @@ static void test_mode(void **state)
 		check(r == row[i].r, "mode %04o: %d (%s), expected %d", (unsigned)row[i].mode, r, err.text, row[i].r);
 		if (r < 0)
 			continue;
-		check(stat(conf.path, &st) == 0 && (st.st_mode & 07777) == row[i].want, "mode %04o became %04o", (unsigned)row[i].mode,
-		      (unsigned)st.st_mode & 07777);
+		check(stat(conf.path, &st) == 0 && (st.st_mode & 07777) == row[i].want, "mode %04o became %04o",
+		      (unsigned)row[i].mode, (unsigned)st.st_mode & 07777);
 		mg_listener_close(&s);
 		check(access(conf.path, F_OK) < 0, "the socket is still there after closing");
 	}
@@ -84,8 +85,11 @@ static void test_mode(void **state)
 static void test_path(void **state)
 {
 	static const struct { const char *path; int r; } row[] = {
-		{ "control.sock", -EINVAL }, { "", -EINVAL }, { "/nowhere/at/all/control.sock", -ENOENT },
-		{ "/tmp/0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789/x", -ENAMETOOLONG },
+		{ "control.sock", -EINVAL },
+		{ "", -EINVAL },
+		{ "/nowhere/at/all/control.sock", -ENOENT },
+		{ "/tmp/0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789/x",
+		  -ENAMETOOLONG },
 	};
 	struct mg_control_conf kept = conf;
 	(void)state;
@@ -142,7 +146,8 @@ static void test_occupied(void **state)
 		struct mg_listener s;
 		struct mg_err err;
 		struct stat before, after;
-		int fd = row[i].type ? socket_at(conf.path, row[i].type, true) : open(conf.path, O_CREAT | O_RDONLY | O_CLOEXEC, 0600);
+		int fd = row[i].type ? socket_at(conf.path, row[i].type, true)
+				     : open(conf.path, O_CREAT | O_RDONLY | O_CLOEXEC, 0600);
 		check(lstat(conf.path, &before) == 0, "%s is not there", row[i].name);
 		check(open_one(&s, &err) == row[i].r, "%s: `%s`", row[i].name, err.text);
 		check(lstat(conf.path, &after) == 0 && after.st_ino == before.st_ino, "%s was replaced", row[i].name);

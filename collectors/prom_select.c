@@ -53,8 +53,14 @@ static size_t word(struct reader *r, bool colon)
 
 static int read_op(struct reader *r, enum mg_match_op *ret)
 {
-	static const struct { const char *text; enum mg_match_op op; } ops[] = {
-		{ "=~", MG_MATCH_RE }, { "!~", MG_MATCH_NRE }, { "!=", MG_MATCH_NE }, { "=", MG_MATCH_EQ },
+	static const struct {
+		const char *text;
+		enum mg_match_op op;
+	} ops[] = {
+		{ "=~", MG_MATCH_RE },
+		{ "!~", MG_MATCH_NRE },
+		{ "!=", MG_MATCH_NE },
+		{ "=", MG_MATCH_EQ },
 	};
 
 	skip_blanks(r);

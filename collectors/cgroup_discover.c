@@ -278,7 +278,6 @@ static int find_mount(int proc, const struct place *p, struct mount *ret, struct
 	struct mount_line l;
 	size_t cap = 0;
 
-	ret->found = false;
 	if (!f)
 		return mg_fail(err, -errno, "mountinfo: %s", strerror(errno));
 	while (getline(&line, &cap, f) > 0)
@@ -355,7 +354,7 @@ static int open_beneath(int root, const char *path)
 
 static int open_proc_root(struct mg_cgroup *g, int proc, const struct place *p, struct mg_err *err)
 {
-	struct mount m;
+	struct mount m = { .found = false };
 	int r = find_mount(proc, p, &m, err);
 
 	if (r < 0)

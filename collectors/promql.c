@@ -99,7 +99,7 @@ static int read_scalar(const cJSON *result, struct point *ret, struct mg_err *er
 
 static int read_vector(const cJSON *result, struct point *ret, struct mg_err *err)
 {
-	const cJSON *series;
+	const cJSON *series = NULL;
 	int r = only_element(result, &series, err);
 
 	if (r < 0)
@@ -111,7 +111,7 @@ static int read_vector(const cJSON *result, struct point *ret, struct mg_err *er
 
 static int read_matrix(const cJSON *result, struct point *ret, struct mg_err *err)
 {
-	const cJSON *series;
+	const cJSON *series = NULL;
 	int r = only_element(result, &series, err);
 
 	if (r < 0)
@@ -178,7 +178,7 @@ static int read_root(const cJSON *root, struct point *ret, struct mg_err *err)
 
 int mg_promql_parse(const char *buf, size_t len, double *value, double *time_s, struct mg_err *err)
 {
-	struct point p;
+	struct point p = { 0 };
 	const char *end = buf;
 
 	/* require_null_terminated: without it anything may follow the answer. len counts the NUL the caller put there. */

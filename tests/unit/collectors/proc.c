@@ -119,8 +119,8 @@ static void a_real_process_and_its_end(void **state)
 	mg_proc_init(&p);
 	check(mg_proc_open_pid(&p, child, &err) == 0, "the child's files open: %s", err.text);
 	check(mg_proc_read(&p, 1000, true, &sink, &err) == 0, "and read: %s", err.text);
-	check(s.at[MG_SIG_PROC_RSS].value > 4096 && s.at[MG_SIG_PROC_THREADS].value == 1,
-	      "a live process has pages and one thread");
+	check(s.at[MG_SIG_PROC_RSS].value > 4096 && s.at[MG_SIG_PROC_THREADS].value >= 1,
+	      "a live process has pages and a thread");
 	check(s.at[MG_SIG_PROC_PSS].n == 1, "its PSS is read when wanted");
 	kill(child, SIGKILL);
 	check(waitpid(child, NULL, 0) == child, "the child ends");

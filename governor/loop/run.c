@@ -242,8 +242,16 @@ static int open_outputs(struct mg_governor *g, struct mg_err *err)
 static int open_control(struct mg_governor *g, struct mg_err *err)
 {
 	struct mg_control_conf conf = control_conf(g->engine.config);
+	struct mg_control_stats stats;
 
-	return mg_control_open(g->loop, &conf, &mg_target_ops, g, &g->control, err);
+	int r = mg_control_open(g->loop, &conf, &mg_target_ops, g, &g->control, err);
+	if (r < 0)
+		return r;
+	mg_control_stats(g->control, &stats);
+	if (stats.no_acl)
+		mg_tell(g, MG_LOG_WARN, "control.no_acl", { "socket", MG_S(conf.path) },
+			{ "why", MG_S("its file system keeps no access lists: only the socket's owner and group can connect; put it on a tmpfs") });
+	return 0;
 }
 
 static int open_serve(struct mg_governor *g, struct mg_err *err)

@@ -684,6 +684,7 @@ void *mg_peer_user(const struct mg_peer *p)
 void mg_control_stats(const struct mg_control *c, struct mg_control_stats *ret)
 {
 	*ret = c->stats;
+	ret->no_acl = c->listener.no_acl;
 }
 
 void mg_control_allow(struct mg_control *c, const struct mg_control_conf *conf)
@@ -692,6 +693,7 @@ void mg_control_allow(struct mg_control *c, const struct mg_control_conf *conf)
 	c->conf.n_uids = conf->n_uids;
 	c->conf.allow_gids = conf->allow_gids;
 	c->conf.n_gids = conf->n_gids;
+	mg_listener_allow(&c->listener, &c->conf);
 }
 
 static void timers_init(struct mg_control *c)

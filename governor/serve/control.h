@@ -13,6 +13,7 @@
 struct mg_control;
 struct mg_peer; /* one connection */
 
+#define MG_CONTROL_MAX_IDS 64 /* of either list */
 struct mg_control_conf {
 	char path[108];
 	mode_t mode;                      /* 0660 unless configured; never 0666 */
@@ -60,6 +61,7 @@ void mg_peer_drop(struct mg_peer *p, const char *code, const char *why);
 struct mg_control_stats {
 	uint64_t accepted, refused, malformed, messages, sent, send_dropped, banned, rights_refused;
 	unsigned peers;
+	bool no_acl; /* the allow-lists reach no further than the socket's owner and group */
 };
 void mg_control_stats(const struct mg_control *c, struct mg_control_stats *ret);
 

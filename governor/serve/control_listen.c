@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "governor/serve/control_acl.h"
 #include "governor/serve/control_rights.h"
 #include "governor/util/cleanup.h"
 #include "governor/util/str.h"
@@ -92,7 +93,7 @@ static int bind_at(int fd, const struct mg_control_conf *conf, const struct sock
 	/* Nobody can connect yet: it does not listen. */
 	if (chmod(a->sun_path, conf->mode ? conf->mode : DEFAULT_MODE) < 0 || listen(fd, BACKLOG) < 0)
 		return mg_fail(err, -errno, "cannot set up %s: %s", a->sun_path, strerror(errno));
-	return 0;
+	return mg_control_acl(a->sun_path, conf) < 0; /* 1: the allow-lists reach no further than owner and group */
 }
 
 static int publish(struct mg_listener *s, const struct sockaddr_un *a, struct mg_err *err)
@@ -124,7 +125,8 @@ int mg_listener_open(struct mg_listener *s, const struct mg_control_conf *conf, 
 	mg_copy(s->path, sizeof s->path, conf->path);
 	s->passes_rights = mg_rights_pass(fd, false) < 0;
 	r = bind_at(fd, conf, &fresh, err);
-	if (r == 0)
+	s->no_acl = r > 0;
+	if (r >= 0)
 		r = publish(s, &fresh, err);
 	if (r < 0) {
 		unlink(fresh.sun_path);
@@ -134,6 +136,12 @@ int mg_listener_open(struct mg_listener *s, const struct mg_control_conf *conf, 
 	s->lock_fd = lock;
 	fd = lock = -1;
 	return 0;
+}
+
+void mg_listener_allow(struct mg_listener *s, const struct mg_control_conf *conf)
+{
+	give_group(s->path, conf);
+	s->no_acl = mg_control_acl(s->path, conf) < 0;
 }
 
 void mg_listener_close(struct mg_listener *s)

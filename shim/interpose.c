@@ -124,9 +124,10 @@ pid_t setsid(void)
 	if (!resolve(&next.setsid, "setsid"))
 		return unsupported();
 	r = next.setsid();
-	if (r > 0 && atomic_load(&mg_shim.pid) == r && !atomic_exchange(&mg_shim.leads, true) && !has_threads()) {
-		mg_threads_register_starter();
-		mg_threads_start();
-	}
+	if (r <= 0 || atomic_load(&mg_shim.pid) != r || atomic_exchange(&mg_shim.leads, true))
+		return r;
+	atomic_store(&mg_shim.silent, false);
+	mg_threads_register_starter();
+	mg_threads_start(); /* nothing where they run */
 	return r;
 }

@@ -20,7 +20,9 @@
 #include "shim/sys.h"
 #include "shim/text.h"
 
-#define JOB_LOOK_NS    (2 * MG_NS_PER_MS)   /* while the runtime thread works, it may wait for a sample */
+#define JOB_LOOK_NS    (2 * MG_NS_PER_MS)   /* while the runtime thread works: it may wait for a sample */
+#define JOB_IDLE_NS    (100 * MG_NS_PER_MS) /* without a sample for so long it is held up by the program: look less often */
+#define JOB_SELDOM_NS  (50 * MG_NS_PER_MS)
 #define SEALED_LOOK_NS (100 * MG_NS_PER_MS) /* at most, beside the looks before anything unusual */
 
 static struct mg_link link_state;
@@ -193,7 +195,9 @@ static void dial_if_due(struct mg_link *l)
 
 	if (l->conn != MG_CONN_NONE || l->now_ns < l->dial_ns)
 		return;
-	if (mg_sys_stat(mg_shim.env.socket, &st) < 0)
+	if (atomic_load(&mg_shim.decay_leased) && !detected(l))
+		return; /* inherited from the parent, or from before the threads were stopped: put back governor or not */
+	if (atomic_load(&mg_shim.silent) || mg_sys_stat(mg_shim.env.socket, &st) < 0)
 		mg_dial_later(l);
 	else if (detected(l))
 		mg_dial(l);
@@ -220,8 +224,10 @@ static void serve_sample(struct mg_link *l)
 	uint64_t field[3];
 	uint32_t ticket;
 
-	if (mg_sample_wanted(&ticket) && mg_proc_statm(&l->proc, field))
-		mg_sample_publish(ticket, field);
+	if (!mg_sample_wanted(&ticket) || !mg_proc_statm(&l->proc, field))
+		return;
+	mg_sample_publish(ticket, field);
+	l->job_active_ns = l->now_ns;
 }
 
 static bool sealed_by_now(struct mg_link *l)
@@ -234,8 +240,8 @@ static bool sealed_by_now(struct mg_link *l)
 
 static void tick(struct mg_link *l)
 {
-	serve_sample(l);
 	l->now_ns = mg_sys_clock_ns(CLOCK_BOOTTIME);
+	serve_sample(l);
 	if (mg_lease_due(&l->lease, l->now_ns))
 		end_lease(l, true);
 	if (!atomic_load(&mg_shim.main_gone) && mg_proc_leader_gone(&l->proc)) {
@@ -267,7 +273,7 @@ static uint64_t next_wake(const struct mg_link *l)
 	if (mg_lease_held(&l->lease))
 		at = sooner(at, l->lease.restore_ns);
 	if (!mg_job_idle(l))
-		at = l->now_ns + JOB_LOOK_NS;
+		at = sooner(at, l->now_ns + (l->now_ns - l->job_active_ns < JOB_IDLE_NS ? JOB_LOOK_NS : JOB_SELDOM_NS));
 	return at;
 }
 
@@ -280,9 +286,21 @@ static void wait(struct mg_link *l)
 		take_poke(l);
 }
 
+/* True in a child that was to put a knob back and nothing else, and has. The runtime thread is asked to leave first. */
+static bool nothing_left(const struct mg_link *l)
+{
+	if (!atomic_load(&mg_shim.silent) || mg_env_limits(&mg_shim.env) || atomic_load(&mg_shim.decay_leased) || !mg_job_idle(l))
+		return false;
+	if (mg_thread_ask(&mg_shim.runtime))
+		mg_mailbox_ring(&mg_shim.box);
+	return true;
+}
+
 /* In a sealed process even the end of a thread may be fatal, unless it is the process's. */
 static bool leaves(struct mg_link *l)
 {
+	if (nothing_left(l))
+		(void)mg_thread_ask(&mg_shim.link);
 	if (atomic_load(&mg_shim.link.ctl) != MG_THREAD_ASKED || (mg_link_sealed(l) && !atomic_load(&mg_shim.main_gone)))
 		return false;
 	return mg_thread_leaves(&mg_shim.link);

@@ -67,6 +67,7 @@ struct mg_link {
 
 	const struct mg_allocator_ops *ops; /* NULL until the runtime thread has looked */
 	bool can_purge;
+	uint64_t job_active_ns;      /* when the running job was started, or last asked for a sample */
 	struct mg_job job, next;     /* running on the runtime thread; waiting for it */
 	struct mg_budget budget;
 	struct mg_pace pace;

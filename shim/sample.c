@@ -10,7 +10,7 @@
 
 #include "shim/sys.h"
 
-#define PATIENCE_NS (100 * MG_NS_PER_MS)
+#define PATIENCE_NS (200 * MG_NS_PER_MS)
 #define FIELDS      3
 
 static struct {

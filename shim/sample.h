@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Size, resident and shared, in pages, read after this call began. False: nobody has read it within a tenth of a second. */
+/* Size, resident and shared, in pages, read after this call began. False: nobody has read it within a fifth of a second. */
 bool mg_sample_statm(uint64_t field[3]) __attribute__((weak));
 /* Link thread: true when somebody waits; then it reads, and publishes with the ticket. */
 bool mg_sample_wanted(uint32_t *ret_ticket);

@@ -40,6 +40,7 @@ struct mg_shim {
 	_Atomic uint32_t forks;      /* fork() calls of this process */
 	_Atomic bool welcomed;       /* a governor has answered this process */
 	_Atomic bool workers;        /* its policy wants forked children to dial too */
+	_Atomic bool silent;         /* a child that its parent's policy does not want governed: it dials nobody */
 	_Atomic bool leads;          /* this process called setsid(): a daemon on its way */
 	_Atomic bool starter;        /* the fork handler that starts threads in children is registered */
 	_Atomic bool active;         /* a lease is held */

@@ -200,14 +200,15 @@ static void after_fork_child(void)
 	atomic_store(&mg_shim.pid, mg_sys_getpid());
 }
 
-/* A child is governed where the policy asks for it, where the environment gave limits of its own, where a knob of the
- * parent's lease must be put back, and where it is a daemon on its way that no governor has met yet. */
+/* A child dials where the policy asks for it and where it is a daemon on its way that no governor has met yet. Without
+ * dialling it has threads where the environment gave limits of its own, and until a knob of the parent's lease is put back. */
 static void start_in_child(void)
 {
-	bool daemon_on_its_way = atomic_load(&mg_shim.leads) && !atomic_load(&mg_shim.welcomed);
+	bool dials = atomic_load(&mg_shim.workers) || (atomic_load(&mg_shim.leads) && !atomic_load(&mg_shim.welcomed));
 
+	atomic_store(&mg_shim.silent, !dials);
 	atomic_store(&mg_shim.welcomed, false);
-	if (atomic_load(&mg_shim.workers) || mg_env_limits(&mg_shim.env) || atomic_load(&mg_shim.decay_leased) || daemon_on_its_way)
+	if (dials || mg_env_limits(&mg_shim.env) || atomic_load(&mg_shim.decay_leased))
 		mg_threads_start();
 }
 

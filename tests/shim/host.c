@@ -3,6 +3,7 @@
  * in them, and answers with one line. It knows nothing of memgov but the public header. Built without sanitizers. */
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -144,6 +145,41 @@ static void cmd_daemon(void)
 	say("daemon", getpid());
 }
 
+/* Where the allocator is jemalloc: its decay time, and the program setting its own. */
+static int decay_call(ssize_t *old, ssize_t *set)
+{
+	int (*ctl)(const char *, void *, size_t *, void *, size_t) =
+		(int (*)(const char *, void *, size_t *, void *, size_t))dlsym(RTLD_DEFAULT, "mallctl");
+	size_t len = sizeof(*old);
+
+	return ctl ? ctl("arenas.dirty_decay_ms", old, &len, set, set ? sizeof(*set) : 0) : ENOSYS;
+}
+
+static void cmd_decay(void)
+{
+	ssize_t ms = 0;
+
+	say("decay", decay_call(&ms, NULL) == 0 ? (long)ms : -1);
+}
+
+static void cmd_own_decay(void)
+{
+	ssize_t ms = 7777, old;
+
+	say("own_decay", decay_call(&old, &ms));
+}
+
+/* A copy that lives three seconds and then says what its decay time is. */
+static void cmd_fork_decay(void)
+{
+	if (fork() > 0)
+		return;
+	usleep(3000000);
+	cmd_threads();
+	cmd_decay();
+	_exit(0);
+}
+
 static volatile sig_atomic_t strangers;
 static pid_t main_tid;
 
@@ -261,7 +297,8 @@ static void cmd_exit(void)
 
 static const struct { const char *name; void (*run)(void); } commands[] = {
 	{ "ping", cmd_ping }, { "rss", cmd_rss }, { "active", cmd_active }, { "version", cmd_version }, { "abi", cmd_abi },
-	{ "secure", cmd_secure }, { "threads", cmd_threads }, { "burst", cmd_burst }, { "fork", cmd_fork }, { "reap", cmd_reap },
+	{ "secure", cmd_secure }, { "threads", cmd_threads }, { "burst", cmd_burst }, { "decay", cmd_decay }, { "own_decay", cmd_own_decay },
+	{ "fork_decay", cmd_fork_decay }, { "fork", cmd_fork }, { "reap", cmd_reap },
 	{ "exec", cmd_exec }, { "closeall", cmd_closeall }, { "dup2all", cmd_dup2all }, { "daemon", cmd_daemon },
 	{ "signals", cmd_signals }, { "seal", cmd_seal }, { "setuid", cmd_setuid }, { "keepcaps", cmd_keepcaps }, { "unshare", cmd_unshare },
 	{ "unshare_pid", cmd_unshare_pid }, { "setns", cmd_setns }, { "main_exit", cmd_main_exit }, { "exit", cmd_exit },

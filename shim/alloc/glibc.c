@@ -11,8 +11,6 @@
 #include "shim/alloc/claim.h"
 #include "shim/alloc/host.h"
 
-#define BLOCK_BYTES 100000 /* below the mmap threshold, far above a thread cache's blocks */
-#define TRIES 4
 
 MG_WEAK(dlopen);
 MG_WEAK(dladdr);
@@ -27,7 +25,6 @@ static struct {
 	struct mg_claim_libc libc;
 	int (*trim)(size_t);
 	struct mallinfo2 (*info2)(void);
-	struct mallinfo (*info)(void);
 	const char *(*libc_version)(void);
 } sym;
 
@@ -59,11 +56,10 @@ static bool resolve(void)
 	sym.libc.usable_size = (size_t (*)(void *))dlsym(libc, "malloc_usable_size");
 	sym.trim = (int (*)(size_t))dlsym(libc, "malloc_trim");
 	sym.info2 = (struct mallinfo2 (*)(void))dlsym(libc, "mallinfo2");
-	sym.info = (struct mallinfo (*)(void))dlsym(libc, "mallinfo");
 	return sym.libc.malloc && sym.libc.free && sym.libc.usable_size && sym.trim;
 }
 
-/* Held by the program. Before glibc 2.33 the counters are ints and wrap: unknown. */
+/* Held by the program. Before glibc 2.33 there is only mallinfo, whose counters are ints and wrap: unknown. */
 static uint64_t in_use(void)
 {
 	if (!sym.info2)
@@ -72,31 +68,21 @@ static uint64_t in_use(void)
 	return m.uordblks + m.hblkhd;
 }
 
-/* Modulo 2^32, which both versions can tell. */
-static uint32_t in_use_low(void)
+/* Who owns malloc, by the linker's own search order and without a lock: asking the counters while other threads allocate is
+ * a guess. In a program at a fixed address the first answer is the program's entry for calling it, not a definition; what
+ * comes after this library then is what that entry leads to. */
+static bool owns_malloc(void)
 {
-	return sym.info2 ? (uint32_t)in_use() : (uint32_t)sym.info().uordblks + (uint32_t)sym.info().hblkhd;
-}
+	void *first = mg_host_symbol("malloc");
 
-/* In a program at a fixed address every name seems to belong to the program; then see whether glibc counts a block of ours.
- * Other threads disturb one look, hardly most of four. */
-static bool counts_a_block(void)
-{
-	int seen = 0;
-
-	for (int i = 0; i < TRIES && (sym.info2 || sym.info); i++) {
-		uint32_t before = in_use_low();
-		void *block = mg_host_alloc(BLOCK_BYTES);
-
-		seen += block && in_use_low() - before - BLOCK_BYTES < BLOCK_BYTES / 2;
-		mg_host_free(block);
-	}
-	return seen > TRIES / 2;
+	if (first == (void *)sym.libc.malloc)
+		return true;
+	return mg_host_is_import(first) && dlsym(RTLD_NEXT, "malloc") == (void *)sym.libc.malloc;
 }
 
 static bool probe(void)
 {
-	return resolve() && ((void *)sym.libc.malloc == mg_host_symbol("malloc") || counts_a_block());
+	return resolve() && owns_malloc();
 }
 
 static const char *version(void)

@@ -15,6 +15,7 @@
 
 MG_WEAK(clock_gettime);
 MG_WEAK(dladdr);
+MG_WEAK(dladdr1);
 MG_WEAK(malloc);
 MG_WEAK(free);
 
@@ -139,6 +140,14 @@ bool mg_host_owner_has(const char *symbol, const char *part)
 	Dl_info where;
 
 	return address && dladdr && dladdr(address, &where) && where.dli_fname && mg_host_find(where.dli_fname, part);
+}
+
+bool mg_host_is_import(const void *address)
+{
+	const ElfW(Sym) *symbol = NULL;
+	Dl_info where;
+
+	return dladdr1 && dladdr1(address, &where, (void **)&symbol, RTLD_DL_SYMENT) && symbol && symbol->st_shndx == SHN_UNDEF;
 }
 
 /* The program's load address: that of its own headers, which the kernel put into the auxiliary vector. */

@@ -22,6 +22,8 @@ void *mg_host_symbol(const char *name);
 /* True when the object that the dynamic linker names for the symbol has this text in its path. Taken with the limits of
  * dladdr: in a program at a fixed address it names the program. */
 bool mg_host_owner_has(const char *symbol, const char *part);
+/* True when address is no definition but a program's own entry for calling an imported function. */
+bool mg_host_is_import(const void *address);
 /* True when the dynamic linker names the program itself, or there is none to ask. */
 bool mg_host_in_program(const char *symbol);
 /* In bytes, from the auxiliary vector; never zero. */

@@ -447,8 +447,10 @@ static int visit_arenas(struct pass *p)
 				return 0;
 		}
 		/* once when it was unowned or made, three times in the ring, which skips an arena that is locked just then */
-		if (times_seen(p, &p->helper[p->n - 1]) > 3)
+		if (times_seen(p, &p->helper[p->n - 1]) > 3) {
+			p->ret->whole = true;
 			return 0;
+		}
 	}
 	return p->n ? 0 : -EAGAIN;
 }

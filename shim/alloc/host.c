@@ -6,6 +6,7 @@
 #include <asm/unistd.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <time.h>
 
 #include "shim/sample.h"

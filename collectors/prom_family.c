@@ -63,10 +63,15 @@ bool mg_set_add(struct mg_set *s, uint64_t hash)
 }
 
 /* Which suffix of a series' name leads to a family of which type. */
-static const struct { const char *suffix; enum mg_prom_type type; bool text; } suffixes[] = {
-	{ "_sum", MG_PROM_SUMMARY, true }, { "_count", MG_PROM_SUMMARY, true },
-	{ "_sum", MG_PROM_HISTOGRAM, true }, { "_count", MG_PROM_HISTOGRAM, true }, { "_bucket", MG_PROM_HISTOGRAM, true },
-	{ "_total", MG_PROM_COUNTER, false }, { "_info", MG_PROM_INFO, false }, { "_bucket", MG_PROM_GAUGE_HISTOGRAM, false },
+static const struct {
+	const char *suffix;
+	enum mg_prom_type type;
+	bool text;
+} suffixes[] = {
+	{ "_sum", MG_PROM_SUMMARY, true },      { "_count", MG_PROM_SUMMARY, true },
+	{ "_sum", MG_PROM_HISTOGRAM, true },    { "_count", MG_PROM_HISTOGRAM, true },
+	{ "_bucket", MG_PROM_HISTOGRAM, true }, { "_total", MG_PROM_COUNTER, false },
+	{ "_info", MG_PROM_INFO, false },       { "_bucket", MG_PROM_GAUGE_HISTOGRAM, false },
 };
 
 static uint64_t *parent(const struct mg_families *f, const char *name, size_t len, bool openmetrics)

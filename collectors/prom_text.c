@@ -36,14 +36,14 @@ struct mg_prom {
 	unsigned n_selectors;
 	enum mg_prom_format format;
 	struct mg_families families;
-	struct mg_set seen;               /* matched series */
-	char *carry, *scratch;            /* [MG_MAX_PROM_LINE] each */
+	struct mg_set seen;    /* matched series */
+	char *carry, *scratch; /* [MG_MAX_PROM_LINE] each */
 	size_t carry_len;
 	struct raw_label label[MG_MAX_PROM_LABELS];
 	struct mg_label decoded[MG_MAX_PROM_LABELS];
 	unsigned n_labels;
 	uint64_t line, series;
-	bool eof;                         /* `# EOF` was read */
+	bool eof; /* `# EOF` was read */
 	int failed;
 	struct mg_err err;
 };
@@ -99,12 +99,21 @@ static bool ends_with(struct span name, const char *suffix)
 
 /* ---- comments ---- */
 
-static const struct { const char *name; enum mg_prom_type type; bool text, openmetrics; } types[] = {
-	{ "counter", MG_PROM_COUNTER, true, true }, { "gauge", MG_PROM_GAUGE, true, true },
-	{ "summary", MG_PROM_SUMMARY, true, true }, { "histogram", MG_PROM_HISTOGRAM, true, true },
-	{ "untyped", MG_PROM_UNTYPED, true, false }, { "gauge_histogram", MG_PROM_GAUGE_HISTOGRAM, true, false },
-	{ "gaugehistogram", MG_PROM_GAUGE_HISTOGRAM, false, true }, { "unknown", MG_PROM_UNTYPED, false, true },
-	{ "info", MG_PROM_INFO, false, true }, { "stateset", MG_PROM_STATESET, false, true },
+static const struct {
+	const char *name;
+	enum mg_prom_type type;
+	bool text, openmetrics;
+} types[] = {
+	{ "counter", MG_PROM_COUNTER, true, true },
+	{ "gauge", MG_PROM_GAUGE, true, true },
+	{ "summary", MG_PROM_SUMMARY, true, true },
+	{ "histogram", MG_PROM_HISTOGRAM, true, true },
+	{ "untyped", MG_PROM_UNTYPED, true, false },
+	{ "gauge_histogram", MG_PROM_GAUGE_HISTOGRAM, true, false },
+	{ "gaugehistogram", MG_PROM_GAUGE_HISTOGRAM, false, true },
+	{ "unknown", MG_PROM_UNTYPED, false, true },
+	{ "info", MG_PROM_INFO, false, true },
+	{ "stateset", MG_PROM_STATESET, false, true },
 };
 
 static int read_type(struct mg_prom *p, const struct cursor *c, uint64_t *family)
@@ -193,10 +202,12 @@ static int openmetrics_comment(struct mg_prom *p, struct cursor *c)
 /* The length of the UTF-8 sequence at s, 0 when it is none. */
 static size_t utf8_length(const unsigned char *s, size_t len)
 {
-	static const struct { unsigned char lo, hi, second_lo, second_hi, n; } forms[] = {
-		{ 0x00, 0x7f, 0, 0, 1 }, { 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
-		{ 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 }, { 0xf0, 0xf0, 0x90, 0xbf, 4 },
-		{ 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
+	static const struct {
+		unsigned char lo, hi, second_lo, second_hi, n;
+	} forms[] = {
+		{ 0x00, 0x7f, 0, 0, 1 },       { 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 },
+		{ 0xe1, 0xec, 0x80, 0xbf, 3 }, { 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
+		{ 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
 	};
 
 	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
@@ -477,9 +488,14 @@ static bool first_time(struct mg_prom *p)
 static bool is_counter(const uint64_t *family, struct span name)
 {
 	switch (mg_family_type(family)) {
-	case MG_PROM_COUNTER: case MG_PROM_HISTOGRAM: return true;
+	case MG_PROM_COUNTER:
+	case MG_PROM_HISTOGRAM: return true;
 	case MG_PROM_SUMMARY: return ends_with(name, "_sum") || ends_with(name, "_count");
-	case MG_PROM_NONE: case MG_PROM_GAUGE: case MG_PROM_UNTYPED: case MG_PROM_GAUGE_HISTOGRAM: case MG_PROM_INFO:
+	case MG_PROM_NONE:
+	case MG_PROM_GAUGE:
+	case MG_PROM_UNTYPED:
+	case MG_PROM_GAUGE_HISTOGRAM:
+	case MG_PROM_INFO:
 	case MG_PROM_STATESET: break;
 	}
 	return false;
@@ -504,7 +520,8 @@ static void offer(struct mg_prom *p, const uint64_t *family, struct span name, c
 
 	for (unsigned i = 0; i < p->n_selectors; i++) {
 		const struct mg_selector *sel = &p->selector[i];
-		if (sel->name_hash != p->families.last_hash || sel->name_len != name.len || memcmp(sel->text, name.s, name.len) != 0)
+		if (sel->name_hash != p->families.last_hash || sel->name_len != name.len ||
+		    memcmp(sel->text, name.s, name.len) != 0)
 			continue;
 		if (!decoded)
 			decode_labels(p);

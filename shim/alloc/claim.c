@@ -44,7 +44,7 @@
 #define FINE_BELOW   (256u << 10)
 #define SEED_BYTES   2000        /* past the thread cache, so that it comes from the arena */
 #define HEAP_SHIFT   26          /* glibc's heaps are aligned to 64 MiB */
-#define REST_EVERY   256         /* blocks between two rests, which let a waiting thread have the arena's lock */
+#define REST_EVERY   64          /* blocks between two rests, which let a waiting thread have the arena's lock */
 #define REST_NS      20000
 #define ARENAS_PER_CORE 8       /* glibc's limit on 64-bit machines */
 #define SHIM_THREADS 2           /* link and runtime: what a program with one thread has besides */
@@ -446,8 +446,8 @@ static int visit_arenas(struct pass *p)
 			if (alone || !ring_in_reach)
 				return 0;
 		}
-		/* once when it was unowned or made, twice in the ring, which skips an arena that is locked just then */
-		if (times_seen(p, &p->helper[p->n - 1]) > 2)
+		/* once when it was unowned or made, three times in the ring, which skips an arena that is locked just then */
+		if (times_seen(p, &p->helper[p->n - 1]) > 3)
 			return 0;
 	}
 	return p->n ? 0 : -EAGAIN;

@@ -161,15 +161,15 @@ static int purge(const struct mg_purge_request *q, struct mg_purge_result *ret)
 	int r = mg_claim_run(&sym.libc, q, &claim);
 
 	out.longest_ns = claim.longest_ns;
-	out.more = claim.stopped;
-	if (!claim.stopped && trim_in_bounds(q, &claim))
+	out.more = claim.stopped || mg_host_cancelled(q);
+	if (!out.more && trim_in_bounds(q, &claim))
 		trim(&claim, &out);
-	else if (r < 0)
+	else if (!out.more && r < 0)
 		return -EAGAIN; /* no claim, and a trim would take too long */
 	uint64_t after = mg_host_anon();
 	out.returned = mg_host_above(before, after);
 	out.took_ns = mg_host_now_ns() - start;
-	if (!claim.stopped)
+	if (!out.more)
 		learn(before, after);
 	*ret = out;
 	return 0;

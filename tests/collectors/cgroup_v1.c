@@ -137,8 +137,10 @@ static void a_process_grows(void **state)
 	mg_cgroup_init(&by_path);
 	check(mg_cgroup_open_pid(&by_pid, child.pid, &err) == 0, "found by pid: %s", err.text);
 	check(mg_cgroup_open_path(&by_path, inner, &err) == 0, "found by path: %s", err.text);
-	check(by_pid.version == 1 && strcmp(by_pid.source, "host-mount") == 0, "v1 from the own mount, got v%d from %s", by_pid.version, by_pid.source);
-	check(strcmp(by_pid.scope, "full") == 0 && by_pid.levels == 3, "up to the root: scope %s, %u levels", by_pid.scope, by_pid.levels);
+	check(by_pid.version == 1 && strcmp(by_pid.source, "host-mount") == 0, "v1 from the own mount, got v%d from %s",
+	      by_pid.version, by_pid.source);
+	check(strcmp(by_pid.scope, "full") == 0 && by_pid.levels == 3, "up to the root: scope %s, %u levels", by_pid.scope,
+	      by_pid.levels);
 	check(by_pid.ino == by_path.ino && by_pid.dev == by_path.dev && by_pid.ino != 0, "both ways know it as the same group");
 
 	struct samples before = read_group(&by_pid);
@@ -146,7 +148,8 @@ static void a_process_grows(void **state)
 	struct samples after = read_group(&by_pid);
 	double grown = value(&after, MG_SIG_CGROUP_USAGE) - value(&before, MG_SIG_CGROUP_USAGE);
 	check(grown > 60 * MIB && grown < 72 * MIB, "the charge grew by what was touched, got %.1f MiB", grown / MIB);
-	check(value(&after, MG_SIG_CGROUP_LIMIT) == 128 * MIB, "the outer limit is the smaller, got %.1f MiB", value(&after, MG_SIG_CGROUP_LIMIT) / MIB);
+	check(value(&after, MG_SIG_CGROUP_LIMIT) == 128 * MIB, "the outer limit is the smaller, got %.1f MiB",
+	      value(&after, MG_SIG_CGROUP_LIMIT) / MIB);
 	check(value(&after, MG_SIG_CGROUP_ANON) > 60 * MIB, "as anonymous memory");
 	double room = value(&after, MG_SIG_CGROUP_HEADROOM_BYTES) / MIB;
 	check(room > 40 && room < 68, "64 of 128 MiB are left, got %.1f", room);
@@ -260,7 +263,7 @@ static void nothing_stays_open(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_process_grows), cmocka_unit_test(through_proc_root), cmocka_unit_test(a_removed_group),
+		cmocka_unit_test(a_process_grows),      cmocka_unit_test(through_proc_root),  cmocka_unit_test(a_removed_group),
 		cmocka_unit_test(unlimited_is_unknown), cmocka_unit_test(nothing_stays_open),
 	};
 

@@ -58,7 +58,8 @@ class Prometheus:
     def __init__(self, scratch, app, rows):
         need("prometheus")
         target = f"127.0.0.1:{app.server_address[1]}"
-        configs = "".join(f'  - {{ targets: ["{target}"], labels: {{ __metrics_path__: "/om/{i}", row: "{i}" }} }}\n' for i in range(rows))
+        row = '  - {{ targets: ["{}"], labels: {{ __metrics_path__: "/om/{}", row: "{}" }} }}\n'
+        configs = "".join(row.format(target, i, i) for i in range(rows))
         config = scratch.path / "prometheus.yml"
         config.write_text(PROMETHEUS_CONFIG.format(target=target, rows=configs or "    []"))
         self.log = open(scratch.path / "prometheus.log", "wb")
@@ -97,7 +98,8 @@ def start(scratch, rows=()):
     counter = iter(range(10 ** 9))
 
     def app(handler):
-        body = (f"# TYPE requests_total counter\nrequests_total{{code=\"200\"}} {100 + next(counter)}\nrequests_total{{code=\"500\"}} 7\n"
+        body = (f"# TYPE requests_total counter\nrequests_total{{code=\"200\"}} {100 + next(counter)}\n"
+                "requests_total{code=\"500\"} 7\n"
                 "# TYPE odd gauge\nodd{v=\"nan\"} NaN\nodd{v=\"inf\"} +Inf\nheap_bytes 5e8\n").encode()
         handler.send_response(200)
         handler.send_header("Content-Type", TEXT)
@@ -130,7 +132,8 @@ def the_api_answers(scratch):
     check(all(sample["age_s"] < 2 for sample in got.samples), f"an instant query's values are of now: {got}")
 
     got = fetch(2, 'q.nan:odd{v="nan"}', "q.empty:no_such_series", kind="promql", url=prometheus.url)
-    check([s["value"].strip("-") for s in got.samples] == ["nan", "nan"] and not got.failures, f"NaN and nothing are unknown: {got}")
+    values = [s["value"].strip("-") for s in got.samples]
+    check(values == ["nan", "nan"] and not got.failures, f"NaN and nothing are unknown: {got}")
 
     got = fetch(1, "q.range:heap_bytes", kind="promql", url=prometheus.url, range_ms=10000)
     check(got.value("q.range") == 5e8 and got.samples[0]["age_s"] < 3, f"the newest point of a range: {got}")
@@ -154,8 +157,9 @@ def the_api_refuses(scratch):
 def it_scrapes_prometheus_itself(scratch):
     """Some hundred series of a real program in OpenMetrics, three of them kept."""
     _, prometheus = start(scratch)
-    got = fetch(3, "p.heap:go_memstats_heap_inuse_bytes", 'p.get:prometheus_http_requests_total{handler="/-/ready"}',
-                'p.fast:prometheus_http_request_duration_seconds_bucket{handler="/-/ready",le="0.10"}', url=f"{prometheus.url}/metrics")
+    signals = ("p.heap:go_memstats_heap_inuse_bytes", 'p.get:prometheus_http_requests_total{handler="/-/ready"}',
+               'p.fast:prometheus_http_request_duration_seconds_bucket{handler="/-/ready",le="0.10"}')
+    got = fetch(3, *signals, url=f"{prometheus.url}/metrics")
     check(got.value("p.heap") > 1e6 and got.value("p.get") >= 1 and got.value("p.fast") >= 1, f"all three are there: {got}")
     check(got.stats["series"] > 200, f"of many: {got}")
 
@@ -175,5 +179,5 @@ def a_stale_series_ages_out(scratch):
 
 
 if __name__ == "__main__":
-    run_tests(verdicts_are_promtools, openmetrics_is_what_a_server_takes, the_api_answers, the_api_refuses, it_scrapes_prometheus_itself,
-              a_stale_series_ages_out)
+    run_tests(verdicts_are_promtools, openmetrics_is_what_a_server_takes, the_api_answers, the_api_refuses,
+              it_scrapes_prometheus_itself, a_stale_series_ages_out)

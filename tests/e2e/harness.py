@@ -25,6 +25,7 @@ PYTHON = "/usr/bin/python3"
 IN_TREE_ONLY = os.environ.get("MEMGOV_IN_TREE_ONLY") == "1"  # a sanitized governor, judged by programs of this repository
 MIB = 1 << 20
 SKIP = 77
+LOG_SHOWN = 12000  # characters of a log's end, after a failure
 
 
 class Failed(Exception):
@@ -103,13 +104,23 @@ class Scratch:
         return self
 
     def __exit__(self, kind, value, trace):
+        broken = None
         for thing in reversed(self.started):
-            with contextlib.suppress(OSError):
+            try:
                 thing.end()
-        for log in sorted(self.path.glob("*.log")):
-            if kind is not None and kind is not Skipped:
-                print(f"--- {log.name}\n{log.read_text(errors='replace')[-4000:]}", flush=True)
+            except (OSError, Failed) as reason:
+                broken = broken or reason
+        if broken or kind not in (None, Skipped):
+            self.print_logs()
         self.folder.cleanup()
+        if broken and kind is None:
+            raise broken
+
+    def print_logs(self):
+        for log in sorted(self.path.glob("*.log")):
+            text = log.read_text(errors="replace")
+            if text:
+                print(f"--- {log.name}\n{text[-LOG_SHOWN:]}", flush=True)
 
     def own(self, thing):
         self.started.append(thing)

@@ -152,6 +152,7 @@ bool mg_link_sealed(struct mg_link *l)
 		return l->sealed;
 	l->sealed = true;
 	atomic_store(&mg_shim.sealed, true);
+	mg_sample_close(true);
 	mg_mailbox_cancel(&mg_shim.box);
 	end_lease(l, false);
 	mg_job_tick(l);
@@ -314,6 +315,7 @@ void *mg_link_main(void *arg)
 	(void)arg;
 	atomic_store(&mg_shim.link.tid, (int)mg_sys_gettid());
 	r = link_open(l);
+	mg_sample_close(r < 0);
 	atomic_store(&mg_shim.ready, 1);
 	(void)mg_sys_futex_wake(&mg_shim.ready);
 	while (r == 0 && !leaves(l)) {
@@ -323,6 +325,7 @@ void *mg_link_main(void *arg)
 	}
 	if (r == 0 && l->conn == MG_CONN_UP && !l->sealed)
 		mg_client_bye(l, "the target's threads stop");
+	mg_sample_close(true);
 	atomic_store(&mg_shim.active, false);
 	atomic_store(&mg_shim.link.ctl, MG_THREAD_GONE);
 	return NULL;

@@ -16,6 +16,7 @@
 static struct {
 	_Atomic uint32_t asked, served;
 	_Atomic uint64_t field[FIELDS];
+	_Atomic bool closed;
 } sample;
 
 bool mg_sample_statm(uint64_t field[3])
@@ -24,13 +25,23 @@ bool mg_sample_statm(uint64_t field[3])
 	uint64_t start = mg_sys_clock_ns(CLOCK_MONOTONIC);
 
 	while ((served = atomic_load(&sample.served)) != ticket) {
-		if (mg_sys_clock_ns(CLOCK_MONOTONIC) - start >= PATIENCE_NS)
+		if (atomic_load(&sample.closed) || mg_sys_clock_ns(CLOCK_MONOTONIC) - start >= PATIENCE_NS)
 			return false;
 		(void)mg_sys_futex_wait(&sample.served, served, PATIENCE_NS);
 	}
 	for (int i = 0; i < FIELDS; i++)
 		field[i] = atomic_load(&sample.field[i]);
 	return true;
+}
+
+/* The word an asker sleeps on changes too, away from any ticket drawn, so that no wake-up is lost between its look and its
+ * sleep. */
+void mg_sample_close(bool closed)
+{
+	atomic_store(&sample.closed, closed);
+	if (closed)
+		atomic_fetch_sub(&sample.served, 1);
+	(void)mg_sys_futex_wake(&sample.served);
 }
 
 bool mg_sample_wanted(uint32_t *ret_ticket)

@@ -9,10 +9,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Size, resident and shared, in pages, read after this call began. False: nobody has read it within a fifth of a second. */
+/* Size, resident and shared, in pages, read after this call began. False: nobody serves, or not within a fifth of a second. */
 bool mg_sample_statm(uint64_t field[3]) __attribute__((weak));
 /* Link thread: true when somebody waits; then it reads, and publishes with the ticket. */
 bool mg_sample_wanted(uint32_t *ret_ticket);
+/* Nobody serves from now on (or somebody does again): an asker must not wait for a thread that leaves. */
+void mg_sample_close(bool closed);
 void mg_sample_publish(uint32_t ticket, const uint64_t field[3]);
 
 #endif

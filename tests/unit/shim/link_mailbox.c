@@ -4,6 +4,7 @@
 #include "tests/check.h"
 
 #include <pthread.h>
+#include <time.h>
 
 #include "shim/mailbox.h"
 #include "shim/sample.h"
@@ -91,6 +92,11 @@ static void test_samples(void **state)
 
 	(void)state;
 	check(!mg_sample_statm(field), "where nobody serves, the asker does not wait for ever");
+	mg_sample_close(true);
+	uint64_t start = mg_sys_clock_ns(CLOCK_MONOTONIC);
+	check(!mg_sample_statm(field), "where nobody will, it gets no sample");
+	check(mg_sys_clock_ns(CLOCK_MONOTONIC) - start < 100 * MG_NS_PER_MS, "and does not wait at all");
+	mg_sample_close(false);
 	pthread_create(&t, NULL, serve_samples, NULL);
 	for (uint64_t i = 0, last = 0; i < ROUNDS; i++, last = field[0]) {
 		check(mg_sample_statm(field), "sample %llu comes", (unsigned long long)i);

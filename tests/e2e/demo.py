@@ -81,9 +81,6 @@ def act(scratch, mode, programs, size):
     targets = governor.adopt(*programs)
     before = burst(programs, size)
     after, longest = settle(governor, programs, targets, mode)
-    if mode == "dry-run":
-        print("\n`memgov plan` says:")
-        print("  " + governor.verb("plan")[1].rstrip().replace("\n", "\n  "))
     print(f"\nDecisions ({mode}), newest last:")
     for program, target in zip(programs, targets):
         print_decisions(governor, program, target, mode)
@@ -101,6 +98,7 @@ def main():
               "memory back by itself: glibc never does, and redis runs without jemalloc's background thread.")
         print("\n1. Dry run: memgov decides and does nothing.")
         names, before, after, control = act(scratch, "dry-run", programs, size)
+        print()
         table(("program", "resident before", "after", "longest pause"),
               [(names[p.name], mib(before[p.name]), mib(after[p.name]), f"{control[p.name] * 1e3:.1f} ms") for p in programs])
         print("\n2. Enforced: the same policy, the same programs, another burst.")

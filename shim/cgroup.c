@@ -217,7 +217,9 @@ int mg_cgroup_locate(struct mg_cgroup_place *ret)
 
 const char *mg_cgroup_scope_name(enum mg_cgroup_scope s)
 {
-	static const char *const names[] = { [MG_SCOPE_OWN] = "own", [MG_SCOPE_VISIBLE_ROOT] = "visible-root", [MG_SCOPE_FULL] = "full" };
+	static const char *const names[] = {
+		[MG_SCOPE_OWN] = "own", [MG_SCOPE_VISIBLE_ROOT] = "visible-root", [MG_SCOPE_FULL] = "full",
+	};
 
 	return names[s];
 }

@@ -430,8 +430,11 @@ static uint64_t pause_ns(const struct mg_wire_msg *m)
 
 static int on_do(struct mg_link *l, const struct mg_wire_msg *m)
 {
-	uint64_t seq = number(m, "seq", 0), sent = number(m, "sent_ns", 0), life = ms_to_ns(number(m, "deadline_ms", DEADLINE_DEFAULT_MS));
-	struct mg_job j = { .kind = MG_JOB_PURGE, .seq = seq, .bytes = number(m, "bytes", UINT64_MAX), .max_pause_ns = pause_ns(m) };
+	uint64_t seq = number(m, "seq", 0), sent = number(m, "sent_ns", 0);
+	uint64_t life = ms_to_ns(number(m, "deadline_ms", DEADLINE_DEFAULT_MS));
+	struct mg_job j = {
+		.kind = MG_JOB_PURGE, .seq = seq, .bytes = number(m, "bytes", UINT64_MAX), .max_pause_ns = pause_ns(m),
+	};
 	enum mg_fresh fresh = mg_lease_fresh(&l->lease, seq, sent, life, l->now_ns);
 	char action[MAX_NAME];
 	enum mg_nak nak;

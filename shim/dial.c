@@ -163,7 +163,8 @@ void mg_dial(struct mg_link *l)
 	l->lease.seq = 0;
 	if (!trusted(l->sock)) {
 		l->backoff_ns = MG_LINK_BACKOFF_MAX_NS;
-		mg_log(MG_LOG_ERROR, "governor-refused", "why", "its uid is neither root, this process's, the socket directory owner's nor MEMGOV_GOVERNOR_UID");
+		mg_log(MG_LOG_ERROR, "governor-refused", "why",
+		       "its uid is neither root, this process's, the socket directory owner's nor MEMGOV_GOVERNOR_UID");
 		mg_link_close(l, "untrusted governor");
 	} else {
 		mg_dial_hello(l);

@@ -60,7 +60,8 @@ static struct mg_request request_of(struct mg_link *l)
 	case MG_JOB_PURGE:
 	case MG_JOB_PACE:
 		return (struct mg_request){ .ask = MG_ASK_PURGE, .purge = {
-			.bytes = j->bytes, .max_pause_ns = j->max_pause_ns, .cpu_budget_ns = mg_budget_left(&l->budget, l->now_ns) } };
+			.bytes = j->bytes, .max_pause_ns = j->max_pause_ns,
+			.cpu_budget_ns = mg_budget_left(&l->budget, l->now_ns) } };
 	case MG_JOB_SET_DECAY:
 		return (struct mg_request){ .ask = MG_ASK_DECAY, .expect = decay->present, .value = j->set.value[MG_KNOB_DECAY] };
 	case MG_JOB_RESTORE_DECAY:

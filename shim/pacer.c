@@ -42,13 +42,14 @@ static uint64_t held(const struct mg_link *l)
 
 static bool wanted(const struct mg_link *l)
 {
-	return l->lease.knob[MG_KNOB_GC_PERCENT].present != MG_KNOB_OFF || l->lease.knob[MG_KNOB_MEMORY_LIMIT].present != MG_KNOB_OFF ||
-	       mg_shim.env.limit_percent != 0;
+	return l->lease.knob[MG_KNOB_GC_PERCENT].present != MG_KNOB_OFF ||
+	       l->lease.knob[MG_KNOB_MEMORY_LIMIT].present != MG_KNOB_OFF || mg_shim.env.limit_percent != 0;
 }
 
 static bool may_purge(struct mg_link *l)
 {
-	return mg_budget_left(&l->budget, l->now_ns) > 0 && !mg_link_sealed(l) && !mg_cow_lives(&l->cow, atomic_load(&mg_shim.forks));
+	return mg_budget_left(&l->budget, l->now_ns) > 0 && !mg_link_sealed(l) &&
+	       !mg_cow_lives(&l->cow, atomic_load(&mg_shim.forks));
 }
 
 void mg_pacer_look(struct mg_link *l)

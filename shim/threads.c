@@ -143,7 +143,8 @@ void mg_threads_start(void)
 	sigset_t old;
 	int saved_errno = __errno_location ? *__errno_location() : 0;
 
-	if (!can_start() || atomic_load(&mg_shim.sealed) || atomic_load(&mg_shim.runtime.ctl) != MG_THREAD_GONE || atomic_load(&mg_shim.link.ctl) != MG_THREAD_GONE)
+	if (!can_start() || atomic_load(&mg_shim.sealed) || atomic_load(&mg_shim.runtime.ctl) != MG_THREAD_GONE ||
+	    atomic_load(&mg_shim.link.ctl) != MG_THREAD_GONE)
 		return;
 	block_signals(&old);
 	start_both();

@@ -13,12 +13,12 @@ struct net {
 };
 
 static const struct net forbidden[] = {
-	{ AF_INET, { 169, 254 }, 16 },                          /* link-local; metadata of most clouds */
-	{ AF_INET, { 100, 100, 100, 200 }, 32 },                /* metadata: Alibaba */
-	{ AF_INET, { 168, 63, 129, 16 }, 32 },                  /* metadata: Azure's wire server */
-	{ AF_INET, { 192, 0, 0, 192 }, 32 },                    /* metadata: Oracle */
-	{ AF_INET6, { 0xfe, 0x80 }, 10 },                       /* link-local */
-	{ AF_INET6, { 0xfd, 0x00, 0x0e, 0xc2 }, 32 },           /* metadata: EC2 over IPv6 */
+	{ AF_INET, { 169, 254 }, 16 },                /* link-local; metadata of most clouds */
+	{ AF_INET, { 100, 100, 100, 200 }, 32 },      /* metadata: Alibaba */
+	{ AF_INET, { 168, 63, 129, 16 }, 32 },        /* metadata: Azure's wire server */
+	{ AF_INET, { 192, 0, 0, 192 }, 32 },          /* metadata: Oracle */
+	{ AF_INET6, { 0xfe, 0x80 }, 10 },             /* link-local */
+	{ AF_INET6, { 0xfd, 0x00, 0x0e, 0xc2 }, 32 }, /* metadata: EC2 over IPv6 */
 };
 
 static const struct net loopback[] = {

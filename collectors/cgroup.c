@@ -14,23 +14,38 @@
 #include "governor/util/signal.h"
 #include "governor/util/str.h"
 
-#define MAX_FILE_BYTES 16384     /* memory.stat of a v1 kernel is 2 KiB */
+#define MAX_FILE_BYTES 16384        /* memory.stat of a v1 kernel is 2 KiB */
 #define V1_UNLIMITED   (1ULL << 62) /* v1 writes "no limit" as the largest page count in bytes */
 
 const char *const mg_cgroup_file_names[3][MG_CG__FILES] = {
-	[1] = { [MG_CG_CURRENT] = "memory.usage_in_bytes", [MG_CG_MAX] = "memory.limit_in_bytes",
-		[MG_CG_STAT] = "memory.stat", [MG_CG_EVENTS] = "memory.failcnt", [MG_CG_SWAP] = "memory.memsw.usage_in_bytes" },
-	[2] = { [MG_CG_CURRENT] = "memory.current", [MG_CG_MAX] = "memory.max", [MG_CG_HIGH] = "memory.high",
-		[MG_CG_STAT] = "memory.stat", [MG_CG_EVENTS] = "memory.events", [MG_CG_PRESSURE] = "memory.pressure",
+	[1] = { [MG_CG_CURRENT] = "memory.usage_in_bytes",
+		[MG_CG_MAX] = "memory.limit_in_bytes",
+		[MG_CG_STAT] = "memory.stat",
+		[MG_CG_EVENTS] = "memory.failcnt",
+		[MG_CG_SWAP] = "memory.memsw.usage_in_bytes" },
+	[2] = { [MG_CG_CURRENT] = "memory.current",
+		[MG_CG_MAX] = "memory.max",
+		[MG_CG_HIGH] = "memory.high",
+		[MG_CG_STAT] = "memory.stat",
+		[MG_CG_EVENTS] = "memory.events",
+		[MG_CG_PRESSURE] = "memory.pressure",
 		[MG_CG_SWAP] = "memory.swap.current" },
 };
 
 /* The tags of protocol/SPEC.md, by version and slot. */
 static const char *const tag_names[3][MG_CG__FILES] = {
-	[1] = { [MG_CG_CURRENT] = "usage", [MG_CG_MAX] = "limit", [MG_CG_STAT] = "stat", [MG_CG_EVENTS] = "failcnt",
+	[1] = { [MG_CG_CURRENT] = "usage",
+		[MG_CG_MAX] = "limit",
+		[MG_CG_STAT] = "stat",
+		[MG_CG_EVENTS] = "failcnt",
 		[MG_CG_SWAP] = "memsw" },
-	[2] = { [MG_CG_CURRENT] = "current", [MG_CG_MAX] = "max", [MG_CG_HIGH] = "high", [MG_CG_STAT] = "stat",
-		[MG_CG_EVENTS] = "events", [MG_CG_PRESSURE] = "pressure", [MG_CG_SWAP] = "swap" },
+	[2] = { [MG_CG_CURRENT] = "current",
+		[MG_CG_MAX] = "max",
+		[MG_CG_HIGH] = "high",
+		[MG_CG_STAT] = "stat",
+		[MG_CG_EVENTS] = "events",
+		[MG_CG_PRESSURE] = "pressure",
+		[MG_CG_SWAP] = "swap" },
 };
 
 void mg_cgroup_init(struct mg_cgroup *g)
@@ -132,7 +147,7 @@ struct pass { /* one reading of one target */
 	const struct mg_sink *sink;
 	uint64_t now_ns;
 	struct mg_err *err;
-	int r;            /* the first failure; -ENODEV outranks */
+	int r; /* the first failure; -ENODEV outranks */
 	char buf[MAX_FILE_BYTES];
 	size_t len;
 };
@@ -259,8 +274,8 @@ static void emit_stat(struct pass *p, struct level *own, const struct mg_flat st
 }
 
 struct room {
-	struct amount limit;  /* the smallest */
-	double bytes, ratio;  /* of the level with the least */
+	struct amount limit; /* the smallest */
+	double bytes, ratio; /* of the level with the least */
 	bool known;
 };
 
@@ -336,7 +351,8 @@ static void read_swap(struct pass *p, struct amount current)
 static void read_events_v2(struct pass *p)
 {
 	struct mg_flat want[] = { { .key = "high" }, { .key = "max" }, { .key = "oom_kill" } };
-	static const enum mg_signal signal[] = { MG_SIG_CGROUP_EVENTS_HIGH, MG_SIG_CGROUP_EVENTS_MAX, MG_SIG_CGROUP_EVENTS_OOM_KILL };
+	static const enum mg_signal signal[] = { MG_SIG_CGROUP_EVENTS_HIGH, MG_SIG_CGROUP_EVENTS_MAX,
+						 MG_SIG_CGROUP_EVENTS_OOM_KILL };
 
 	if (!fetch_slot(p, 0, MG_CG_EVENTS) || !parse_flat(p, "memory.events", 0, want, 3))
 		return;
@@ -352,7 +368,8 @@ static void read_events_v1(struct pass *p)
 
 	if (read_amount(p, 0, MG_CG_EVENTS, &failcnt) && failcnt.known)
 		emit(p, MG_SIG_CGROUP_EVENTS_MAX, (double)failcnt.v);
-	if (fetch(p, p->g->fd_oom_control, "memory.oom_control", 0) && parse_flat(p, "memory.oom_control", 0, &want, 1) && want.found)
+	if (fetch(p, p->g->fd_oom_control, "memory.oom_control", 0) && parse_flat(p, "memory.oom_control", 0, &want, 1) &&
+	    want.found)
 		emit(p, MG_SIG_CGROUP_EVENTS_OOM_KILL, (double)want.value);
 }
 

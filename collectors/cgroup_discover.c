@@ -91,7 +91,8 @@ static int open_dir(struct mg_cgroup *g, int dir, int version, const char *sourc
 
 	g->fd[0][MG_CG_CURRENT] = open_file(dir, usage);
 	if (g->fd[0][MG_CG_CURRENT] < 0) {
-		int r = mg_fail(err, -errno, "%s: %s%s", usage, strerror(errno), errno == ENOENT ? " (is the memory controller enabled?)" : "");
+		int r = mg_fail(err, -errno, "%s: %s%s", usage, strerror(errno),
+				errno == ENOENT ? " (is the memory controller enabled?)" : "");
 		close(dir);
 		return r;
 	}
@@ -165,7 +166,8 @@ static int find_place(int proc, struct place *ret, struct mg_err *err)
 
 	*ret = (struct place){ 0 };
 	if (!f)
-		return mg_fail(err, errno == ENOENT || errno == ESRCH ? -ENODEV : -errno, "/proc/<pid>/cgroup: %s", strerror(errno));
+		return mg_fail(err, errno == ENOENT || errno == ESRCH ? -ENODEV : -errno, "/proc/<pid>/cgroup: %s",
+			       strerror(errno));
 	while (getline(&line, &cap, f) > 0)
 		read_place_line(line, ret);
 	if (ret->version == 0)
@@ -176,7 +178,7 @@ static int find_place(int proc, struct place *ret, struct mg_err *err)
 /* ---- where the controller is mounted ---- */
 
 struct mount {
-	char dir[MAX_PATH];  /* of the group: mount point and what of the path lies below the mount's root */
+	char dir[MAX_PATH]; /* of the group: mount point and what of the path lies below the mount's root */
 	bool found;
 };
 
@@ -276,7 +278,6 @@ static int find_mount(int proc, const struct place *p, struct mount *ret, struct
 	struct mount_line l;
 	size_t cap = 0;
 
-	ret->found = false;
 	if (!f)
 		return mg_fail(err, -errno, "mountinfo: %s", strerror(errno));
 	while (getline(&line, &cap, f) > 0)
@@ -353,7 +354,7 @@ static int open_beneath(int root, const char *path)
 
 static int open_proc_root(struct mg_cgroup *g, int proc, const struct place *p, struct mg_err *err)
 {
-	struct mount m;
+	struct mount m = { .found = false };
 	int r = find_mount(proc, p, &m, err);
 
 	if (r < 0)

@@ -22,28 +22,40 @@ enum mg_cgroup_file { MG_CG_CURRENT, MG_CG_MAX, MG_CG_HIGH, MG_CG_STAT, MG_CG_EV
 
 /* Parsers of the texts, pure, for tests and fuzzing. 0 or -EBADMSG with err naming the line. */
 int mg_parse_u64_or_max(const char *buf, size_t len, uint64_t *ret, struct mg_err *err) MG_CHECK_RESULT;
-struct mg_flat { const char *key; uint64_t value; bool found; };
+struct mg_flat {
+	const char *key;
+	uint64_t value;
+	bool found;
+};
 int mg_parse_flat_keyed(const char *buf, size_t len, struct mg_flat *want, unsigned n, struct mg_err *err) MG_CHECK_RESULT;
-struct mg_psi { uint64_t some_total_us, full_total_us; bool has_full; };
+struct mg_psi {
+	uint64_t some_total_us, full_total_us;
+	bool has_full;
+};
 int mg_parse_psi(const char *buf, size_t len, struct mg_psi *ret, struct mg_err *err) MG_CHECK_RESULT;
 
 /* Our own windows over PSI's totals: the kernel's averages lag by ten seconds. Zeroed at start. */
-struct mg_psi_window { struct mg_psi last; uint64_t at_ns; };
-struct mg_psi_shares { double some, full; }; /* 0..1; full NAN where the kernel does not say */
+struct mg_psi_window {
+	struct mg_psi last;
+	uint64_t at_ns;
+};
+struct mg_psi_shares {
+	double some, full;
+}; /* 0..1; full NAN where the kernel does not say */
 /* True when a window of at least MG_PSI_WINDOW_NS has ended: *ret is set and the next one starts. */
 bool mg_psi_push(struct mg_psi_window *w, uint64_t now_ns, const struct mg_psi *p, struct mg_psi_shares *ret);
 
 /* Descriptors of one cgroup and its ancestors, as far as they are visible. v1 files sit in the slot of their v2 twin:
  * usage, limit, -, stat, failcnt, -, memsw; oom_control in fd_oom_control. */
 struct mg_cgroup {
-	int version;                               /* 1, 2; 0: none */
-	char source[24];                           /* "shim-fds", "host-mount", "proc-root", "path": exported */
-	char scope[16];                            /* own, visible-root, full; of shim-fds set by whoever read HELLO */
-	int fd[MG_CGROUP_LEVELS][MG_CG__FILES];    /* -1: none */
+	int version;                            /* 1, 2; 0: none */
+	char source[24];                        /* "shim-fds", "host-mount", "proc-root", "path": exported */
+	char scope[16];                         /* own, visible-root, full; of shim-fds set by whoever read HELLO */
+	int fd[MG_CGROUP_LEVELS][MG_CG__FILES]; /* -1: none */
 	int fd_oom_control;
 	unsigned levels;
-	uint64_t dev, ino;                         /* of the own group's usage file: targets with equal ones share */
-	struct mg_psi_window psi;                  /* private */
+	uint64_t dev, ino;        /* of the own group's usage file: targets with equal ones share */
+	struct mg_psi_window psi; /* private */
 };
 void mg_cgroup_init(struct mg_cgroup *g);
 void mg_cgroup_close(struct mg_cgroup *g);
@@ -62,8 +74,8 @@ int mg_cgroup_open_path(struct mg_cgroup *g, const char *path, struct mg_err *er
 int mg_cgroup_read(struct mg_cgroup *g, uint64_t now_ns, const struct mg_sink *sink, struct mg_err *err) MG_CHECK_RESULT;
 
 struct mg_proc {
-	int statm, stat, smaps_rollup;             /* -1: none; sent by the shim or opened from /proc/<pid> */
-	uint64_t page_size;                        /* the target's, from HELLO */
+	int statm, stat, smaps_rollup; /* -1: none; sent by the shim or opened from /proc/<pid> */
+	uint64_t page_size;            /* the target's, from HELLO */
 	uint64_t clock_ticks;
 	/* private */
 	uint64_t pss_at_ns, at_ns;
@@ -86,11 +98,16 @@ struct mg_sources;
 int mg_sources_start(struct mg_loop *l, struct mg_http *h, const struct mg_config *c, const struct mg_sink *sink,
 		     struct mg_sources **ret, struct mg_err *err) MG_CHECK_RESULT;
 struct mg_sources *mg_sources_stop(struct mg_sources *s);
-struct mg_source_stats { uint64_t scrapes, failures, bytes, series, last_ok_ns; char last_error[MG_ERR_MAX]; };
+struct mg_source_stats {
+	uint64_t scrapes, failures, bytes, series, last_ok_ns;
+	char last_error[MG_ERR_MAX];
+};
 void mg_sources_stats(const struct mg_sources *s, unsigned source, struct mg_source_stats *ret);
 
 /* What there is, for `memgov list collectors`; ended by name NULL. */
-struct mg_collector_info { const char *name, *help, *signals; };
+struct mg_collector_info {
+	const char *name, *help, *signals;
+};
 extern const struct mg_collector_info mg_collectors[];
 
 /* /api/v1/query and query_range answers, parsed with cJSON; pure. buf[len] must be NUL. 0 and value (NAN for NaN) with its

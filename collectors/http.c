@@ -44,14 +44,14 @@ struct mg_http_request {
 	void *ctx;
 	CURL *easy;
 	struct curl_slist *headers;
-	char where[300];            /* scheme, host and port of the url, for messages */
+	char where[300]; /* scheme, host and port of the url, for messages */
 	char content_type[128];
 	char curl_error[CURL_ERROR_SIZE];
 	int64_t date_s;
 	uint64_t received;
-	const char *refusal;        /* why we ended the transfer ourselves; static */
+	const char *refusal; /* why we ended the transfer ourselves; static */
 	struct token_file token;
-	bool plain_token;           /* a token goes out without TLS: loopback only */
+	bool plain_token; /* a token goes out without TLS: loopback only */
 	bool encoded, busy;
 };
 
@@ -341,7 +341,8 @@ static int check_url(struct mg_http_request *r, struct mg_err *err)
 		snprintf(r->where, sizeof r->where, "%s:%s", host, port);
 	r->plain_token = !https && r->src->bearer_token_file[0] != '\0';
 	if (e == 0 && r->plain_token && !r->src->insecure_token)
-		e = mg_fail(err, -EINVAL, "source %s: a bearer token needs https (or insecure_token: true, to loopback)", r->src->name);
+		e = mg_fail(err, -EINVAL, "source %s: a bearer token needs https (or insecure_token: true, to loopback)",
+			    r->src->name);
 	curl_free(host), curl_free(port), curl_free(user), curl_free(password);
 	curl_url_cleanup(u);
 	return e;
@@ -379,6 +380,7 @@ static void set_options(struct mg_http_request *r)
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, timeout_ms > 0 ? timeout_ms : 1L);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, shorter ? timeout_ms : CONNECT_TIMEOUT_MAX_MS);
+	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); /* else ending a transfer waits for a name server that does not answer */
 	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(e, CURLOPT_PROXY, "");

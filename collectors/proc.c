@@ -167,8 +167,9 @@ static bool parse_stat(const char *buf, size_t len, struct stat_fields *ret)
 		return false;
 	const char *s = close + 2; /* field 3, the state */
 	size_t left = len - (size_t)(s - buf);
-	return field_u64(s, left, 7, &ret->minflt) && field_u64(s, left, 9, &ret->majflt) && field_u64(s, left, 11, &ret->utime) &&
-	       field_u64(s, left, 12, &ret->stime) && field_u64(s, left, 17, &ret->threads);
+	return field_u64(s, left, 7, &ret->minflt) && field_u64(s, left, 9, &ret->majflt) &&
+	       field_u64(s, left, 11, &ret->utime) && field_u64(s, left, 12, &ret->stime) &&
+	       field_u64(s, left, 17, &ret->threads);
 }
 
 static void emit_rates(const struct pass *ps, const struct stat_fields *f)

@@ -53,8 +53,14 @@ static size_t word(struct reader *r, bool colon)
 
 static int read_op(struct reader *r, enum mg_match_op *ret)
 {
-	static const struct { const char *text; enum mg_match_op op; } ops[] = {
-		{ "=~", MG_MATCH_RE }, { "!~", MG_MATCH_NRE }, { "!=", MG_MATCH_NE }, { "=", MG_MATCH_EQ },
+	static const struct {
+		const char *text;
+		enum mg_match_op op;
+	} ops[] = {
+		{ "=~", MG_MATCH_RE },
+		{ "!~", MG_MATCH_NRE },
+		{ "!=", MG_MATCH_NE },
+		{ "=", MG_MATCH_EQ },
 	};
 
 	skip_blanks(r);
@@ -69,33 +75,43 @@ static int read_op(struct reader *r, enum mg_match_op *ret)
 	return expected(r, "=, !=, =~ or !~");
 }
 
-/* The quoted text at r, unescaped where it stands and ended with a NUL. `\.` in a regular expression is written `\\.` in
- * double quotes, as in PromQL. */
+/* What the escape at r->s[r->at] stands for, 0 when there is no such escape. */
+static char escaped(const struct reader *r)
+{
+	switch (r->s[r->at]) {
+	case '\\':
+	case '"':
+	case '\'': return r->s[r->at];
+	case 'n': return '\n';
+	}
+	return 0;
+}
+
+/* The quoted text at r, unescaped where it stands and ended with a NUL. `\.` in a regular expression is written `\\.`, as in
+ * PromQL. */
 static int read_value(struct reader *r, struct mg_matcher *m)
 {
 	skip_blanks(r);
 	char quote = r->at < r->len ? r->s[r->at] : '\0';
 	if (quote != '"' && quote != '\'')
 		return expected(r, "a quoted value");
-	size_t in = r->at + 1, out = in;
-	for (; in < r->len && r->s[in] != quote; in++) {
-		char c = r->s[in];
+	char *start = r->s + ++r->at, *out = start;
+	for (; r->at < r->len && r->s[r->at] != quote; r->at++) {
+		char c = r->s[r->at];
 		if (c == '\\') {
-			c = r->s[++in];
-			if (c != '\\' && c != '"' && c != '\'' && c != 'n') {
-				r->at = in;
-				return expected(r, "\\\\, \\n or a quote after a backslash");
-			}
-			c = c == 'n' ? '\n' : c;
+			r->at++;
+			c = escaped(r);
 		}
-		r->s[out++] = c;
+		if (c == '\0')
+			return expected(r, "\\\\, \\n or a quote after a backslash");
+		*out++ = c;
 	}
-	if (in >= r->len)
+	if (r->at >= r->len)
 		return expected(r, "a closing quote");
-	m->value = r->s + r->at + 1;
-	m->value_len = out - (r->at + 1);
-	r->s[out] = '\0';
-	r->at = in + 1;
+	r->at++;
+	m->value = start;
+	m->value_len = (size_t)(out - start);
+	*out = '\0';
 	return 0;
 }
 

@@ -25,14 +25,14 @@ struct mg_matcher {
 	enum mg_match_op op;
 	const char *name, *value; /* into the selector's own copy */
 	size_t name_len, value_len;
-	bool numeric;             /* le and quantile compare as numbers */
+	bool numeric; /* le and quantile compare as numbers */
 	double number;
 	regex_t re;
 };
 
 struct mg_selector {
 	char text[MG_MAX_SELECTOR];
-	size_t name_len;          /* the metric's name is text[0..name_len) */
+	size_t name_len; /* the metric's name is text[0..name_len) */
 	uint64_t name_hash;
 	struct mg_matcher matcher[MG_MAX_MATCHERS];
 	unsigned n;

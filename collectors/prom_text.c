@@ -10,28 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collectors/prom_family.h"
 #include "collectors/prom_select.h"
 #include "governor/util/num.h"
 #include "governor/util/str.h"
-
-#define NAME_MAX_CACHED 256
-#define FAMILY_SLOTS    4096
-#define SEEN_SLOTS      2048
-
-enum type {
-	TYPE_NONE, TYPE_COUNTER, TYPE_GAUGE, TYPE_SUMMARY, TYPE_UNTYPED, TYPE_HISTOGRAM, TYPE_GAUGE_HISTOGRAM, TYPE_INFO,
-	TYPE_STATESET,
-};
-
-/* A set of 64-bit hashes; in families the low bits hold what is known of one. */
-#define FAMILY_TYPE 0x0fULL
-#define FAMILY_HELP 0x10ULL
-#define FAMILY_BITS 0x1fULL
-
-struct set {
-	uint64_t *slot; /* 0: free */
-	unsigned slots, used, max;
-};
 
 struct span {
 	const char *s;
@@ -53,19 +35,15 @@ struct mg_prom {
 	struct mg_prom_value value[MG_MAX_SELECTORS];
 	unsigned n_selectors;
 	enum mg_prom_format format;
-	struct set families, seen;
-	uint64_t stranger;                /* stands for a family past the cap */
-	char last_name[NAME_MAX_CACHED];  /* series of one family follow each other: one look-up for all */
-	size_t last_name_len;
-	uint64_t *last_family;
-	uint64_t last_hash;
-	char *carry, *scratch;            /* [MG_MAX_PROM_LINE] each */
+	struct mg_families families;
+	struct mg_set seen;    /* matched series */
+	char *carry, *scratch; /* [MG_MAX_PROM_LINE] each */
 	size_t carry_len;
 	struct raw_label label[MG_MAX_PROM_LABELS];
 	struct mg_label decoded[MG_MAX_PROM_LABELS];
 	unsigned n_labels;
 	uint64_t line, series;
-	bool eof;                         /* `# EOF` was read */
+	bool eof; /* `# EOF` was read */
 	int failed;
 	struct mg_err err;
 };
@@ -107,52 +85,10 @@ static struct span name_token(struct cursor *c, bool colon)
 	return (struct span){ c->s + start, c->at - start };
 }
 
-/* ---- the two sets ---- */
-
-static int set_new(struct set *s, unsigned slots, unsigned max)
+static uint64_t *family_of(struct mg_prom *p, struct span name)
 {
-	*s = (struct set){ .slot = calloc(slots, sizeof *s->slot), .slots = slots, .max = max };
-	return s->slot ? 0 : -ENOMEM;
+	return mg_family_of(&p->families, name.s, name.len, p->format == MG_PROM_OPENMETRICS);
 }
-
-static void set_clear(struct set *s)
-{
-	memset(s->slot, 0, s->slots * sizeof *s->slot);
-	s->used = 0;
-}
-
-/* The slot that holds key, or the free one where it belongs. */
-static uint64_t *set_find(const struct set *s, uint64_t key)
-{
-	for (uint64_t i = (key >> 8) & (s->slots - 1);; i = (i + 1) & (s->slots - 1))
-		if (s->slot[i] == 0 || ((s->slot[i] ^ key) & ~FAMILY_BITS) == 0)
-			return &s->slot[i];
-}
-
-static uint64_t key_of(uint64_t hash)
-{
-	hash &= ~FAMILY_BITS;
-	return hash ? hash : FAMILY_BITS + 1;
-}
-
-static bool known(const struct mg_prom *p, const char *name, size_t len, uint64_t **ret)
-{
-	*ret = set_find(&p->families, key_of(mg_hash(name, len, 0)));
-	return **ret != 0;
-}
-
-static enum type type_of(const uint64_t *family)
-{
-	return (enum type)(*family & FAMILY_TYPE);
-}
-
-/* Which suffixes of a series' name lead to the family of which type. `text`: also in text 0.0.4. */
-static const struct { const char *suffix; enum type type; bool text; } suffixes[] = {
-	{ "_sum", TYPE_SUMMARY, true }, { "_count", TYPE_SUMMARY, true },
-	{ "_sum", TYPE_HISTOGRAM, true }, { "_count", TYPE_HISTOGRAM, true }, { "_bucket", TYPE_HISTOGRAM, true },
-	{ "_total", TYPE_COUNTER, false }, { "_info", TYPE_INFO, false },
-	{ "_bucket", TYPE_GAUGE_HISTOGRAM, false },
-};
 
 static bool ends_with(struct span name, const char *suffix)
 {
@@ -161,60 +97,23 @@ static bool ends_with(struct span name, const char *suffix)
 	return name.len > n && memcmp(name.s + name.len - n, suffix, n) == 0;
 }
 
-static uint64_t *parent_family(const struct mg_prom *p, struct span name)
-{
-	uint64_t *f;
-
-	for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
-		if (!suffixes[i].text && p->format == MG_PROM_TEXT)
-			continue;
-		if (ends_with(name, suffixes[i].suffix) && known(p, name.s, name.len - strlen(suffixes[i].suffix), &f) &&
-		    type_of(f) == suffixes[i].type)
-			return f;
-	}
-	return NULL;
-}
-
-static uint64_t *look_up_family(struct mg_prom *p, struct span name)
-{
-	uint64_t *own, *parent;
-
-	if (known(p, name.s, name.len, &own))
-		return own;
-	parent = parent_family(p, name);
-	if (parent)
-		return parent;
-	if (p->families.used >= p->families.max) {
-		p->stranger = 0;
-		return &p->stranger;
-	}
-	p->families.used++;
-	*own = key_of(mg_hash(name.s, name.len, 0));
-	return own;
-}
-
-static uint64_t *family_of(struct mg_prom *p, struct span name)
-{
-	if (name.len == p->last_name_len && memcmp(name.s, p->last_name, name.len) == 0)
-		return p->last_family;
-	p->last_hash = mg_hash(name.s, name.len, 0);
-	p->last_family = look_up_family(p, name);
-	p->last_name_len = 0;
-	if (name.len <= sizeof p->last_name) {
-		memcpy(p->last_name, name.s, name.len);
-		p->last_name_len = name.len;
-	}
-	return p->last_family;
-}
-
 /* ---- comments ---- */
 
-static const struct { const char *name; enum type type; bool text, openmetrics; } types[] = {
-	{ "counter", TYPE_COUNTER, true, true }, { "gauge", TYPE_GAUGE, true, true },
-	{ "summary", TYPE_SUMMARY, true, true }, { "histogram", TYPE_HISTOGRAM, true, true },
-	{ "untyped", TYPE_UNTYPED, true, false }, { "gauge_histogram", TYPE_GAUGE_HISTOGRAM, true, false },
-	{ "gaugehistogram", TYPE_GAUGE_HISTOGRAM, false, true }, { "unknown", TYPE_UNTYPED, false, true },
-	{ "info", TYPE_INFO, false, true }, { "stateset", TYPE_STATESET, false, true },
+static const struct {
+	const char *name;
+	enum mg_prom_type type;
+	bool text, openmetrics;
+} types[] = {
+	{ "counter", MG_PROM_COUNTER, true, true },
+	{ "gauge", MG_PROM_GAUGE, true, true },
+	{ "summary", MG_PROM_SUMMARY, true, true },
+	{ "histogram", MG_PROM_HISTOGRAM, true, true },
+	{ "untyped", MG_PROM_UNTYPED, true, false },
+	{ "gauge_histogram", MG_PROM_GAUGE_HISTOGRAM, true, false },
+	{ "gaugehistogram", MG_PROM_GAUGE_HISTOGRAM, false, true },
+	{ "unknown", MG_PROM_UNTYPED, false, true },
+	{ "info", MG_PROM_INFO, false, true },
+	{ "stateset", MG_PROM_STATESET, false, true },
 };
 
 static int read_type(struct mg_prom *p, const struct cursor *c, uint64_t *family)
@@ -222,13 +121,13 @@ static int read_type(struct mg_prom *p, const struct cursor *c, uint64_t *family
 	bool om = p->format == MG_PROM_OPENMETRICS;
 	size_t len = c->len - c->at;
 
-	if (!om && type_of(family) != TYPE_NONE)
+	if (!om && mg_family_type(family) != MG_PROM_NONE)
 		return bad(p, c, "a second TYPE of this metric, or TYPE after its samples");
 	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
 		bool here = om ? types[i].openmetrics : types[i].text;
 		bool same = om ? mg_equal(c->s + c->at, len, types[i].name) : mg_equal_nocase(c->s + c->at, len, types[i].name);
 		if (here && same) {
-			*family = (*family & ~FAMILY_TYPE) | (uint64_t)types[i].type;
+			*family = (*family & ~MG_FAMILY_TYPE) | (uint64_t)types[i].type;
 			return 0;
 		}
 	}
@@ -237,9 +136,9 @@ static int read_type(struct mg_prom *p, const struct cursor *c, uint64_t *family
 
 static int read_help(struct mg_prom *p, struct cursor *c, uint64_t *family)
 {
-	if (*family & FAMILY_HELP)
+	if (*family & MG_FAMILY_HELP)
 		return bad(p, c, "a second HELP of this metric");
-	*family |= FAMILY_HELP;
+	*family |= MG_FAMILY_HELP;
 	for (; c->at < c->len; c->at++) {
 		if (c->s[c->at] != '\\')
 			continue;
@@ -303,10 +202,12 @@ static int openmetrics_comment(struct mg_prom *p, struct cursor *c)
 /* The length of the UTF-8 sequence at s, 0 when it is none. */
 static size_t utf8_length(const unsigned char *s, size_t len)
 {
-	static const struct { unsigned char lo, hi, second_lo, second_hi, n; } forms[] = {
-		{ 0x00, 0x7f, 0, 0, 1 }, { 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
-		{ 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 }, { 0xf0, 0xf0, 0x90, 0xbf, 4 },
-		{ 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
+	static const struct {
+		unsigned char lo, hi, second_lo, second_hi, n;
+	} forms[] = {
+		{ 0x00, 0x7f, 0, 0, 1 },       { 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 },
+		{ 0xe1, 0xec, 0x80, 0xbf, 3 }, { 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
+		{ 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
 	};
 
 	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
@@ -368,14 +269,14 @@ static bool duplicate_label(const struct mg_prom *p, struct span name)
 	return false;
 }
 
-/* le of a histogram and quantile of a summary must be numbers. */
+/* le of a histogram and quantile of a summary must be numbers in text; OpenMetrics says so too, but no server checks it. */
 static int check_bound(struct mg_prom *p, const struct cursor *c, const uint64_t *family, const struct raw_label *l)
 {
-	bool bound = (type_of(family) == TYPE_HISTOGRAM && mg_equal(l->name.s, l->name.len, "le")) ||
-		     (type_of(family) == TYPE_SUMMARY && mg_equal(l->name.s, l->name.len, "quantile"));
+	bool bound = (mg_family_type(family) == MG_PROM_HISTOGRAM && mg_equal(l->name.s, l->name.len, "le")) ||
+		     (mg_family_type(family) == MG_PROM_SUMMARY && mg_equal(l->name.s, l->name.len, "quantile"));
 	double number;
 
-	if (!bound || mg_scan_double(l->value.s, l->value.len, &number) == 0)
+	if (!bound || p->format == MG_PROM_OPENMETRICS || mg_scan_double(l->value.s, l->value.len, &number) == 0)
 		return 0;
 	return bad(p, c, "le or quantile is not a number");
 }
@@ -490,12 +391,14 @@ static int openmetrics_time(struct mg_prom *p, struct cursor *c, int64_t *ret)
 }
 
 /* ` # {trace_id="x"} 0.67 1520879607.789`: checked, not kept. The series' own labels are no longer needed here. */
-static int read_exemplar(struct mg_prom *p, struct cursor *c)
+static int read_exemplar(struct mg_prom *p, struct cursor *c, struct span name)
 {
 	static const uint64_t untyped = 0;
 	double value;
 	int64_t time_ms;
 
+	if (!ends_with(name, "_total") && !ends_with(name, "_bucket"))
+		return bad(p, c, "an exemplar of what is neither a counter nor a bucket");
 	c->at++;
 	if (peek(c) != ' ')
 		return bad(p, c, "expected a space after #");
@@ -573,28 +476,27 @@ static void decode_labels(struct mg_prom *p)
 /* True the first time this series is seen. The labels' order does not matter. */
 static bool first_time(struct mg_prom *p)
 {
-	uint64_t h = p->last_hash;
+	uint64_t h = p->families.last_hash;
 
 	for (unsigned i = 0; i < p->n_labels; i++) {
 		const struct mg_label *l = &p->decoded[i];
 		h += mg_hash(l->value, l->value_len, mg_hash(l->name, l->name_len, 1));
 	}
-	uint64_t *slot = set_find(&p->seen, key_of(h));
-	if (*slot != 0)
-		return false;
-	if (p->seen.used < p->seen.max) {
-		p->seen.used++;
-		*slot = key_of(h);
-	}
-	return true;
+	return mg_set_add(&p->seen, h);
 }
 
 static bool is_counter(const uint64_t *family, struct span name)
 {
-	switch (type_of(family)) {
-	case TYPE_COUNTER: case TYPE_HISTOGRAM: return true;
-	case TYPE_SUMMARY: return ends_with(name, "_sum") || ends_with(name, "_count");
-	case TYPE_NONE: case TYPE_GAUGE: case TYPE_UNTYPED: case TYPE_GAUGE_HISTOGRAM: case TYPE_INFO: case TYPE_STATESET: break;
+	switch (mg_family_type(family)) {
+	case MG_PROM_COUNTER:
+	case MG_PROM_HISTOGRAM: return true;
+	case MG_PROM_SUMMARY: return ends_with(name, "_sum") || ends_with(name, "_count");
+	case MG_PROM_NONE:
+	case MG_PROM_GAUGE:
+	case MG_PROM_UNTYPED:
+	case MG_PROM_GAUGE_HISTOGRAM:
+	case MG_PROM_INFO:
+	case MG_PROM_STATESET: break;
 	}
 	return false;
 }
@@ -618,7 +520,8 @@ static void offer(struct mg_prom *p, const uint64_t *family, struct span name, c
 
 	for (unsigned i = 0; i < p->n_selectors; i++) {
 		const struct mg_selector *sel = &p->selector[i];
-		if (sel->name_hash != p->last_hash || sel->name_len != name.len || memcmp(sel->text, name.s, name.len) != 0)
+		if (sel->name_hash != p->families.last_hash || sel->name_len != name.len ||
+		    memcmp(sel->text, name.s, name.len) != 0)
 			continue;
 		if (!decoded)
 			decode_labels(p);
@@ -641,8 +544,8 @@ static int read_sample(struct mg_prom *p, struct cursor *c)
 	if (name.len == 0)
 		return bad(p, c, "expected a metric's name");
 	uint64_t *family = family_of(p, name);
-	if (type_of(family) == TYPE_NONE)
-		*family |= TYPE_UNTYPED;
+	if (mg_family_type(family) == MG_PROM_NONE)
+		*family |= MG_PROM_UNTYPED;
 	p->n_labels = 0;
 	if (text)
 		skip_blanks(c);
@@ -653,7 +556,7 @@ static int read_sample(struct mg_prom *p, struct cursor *c)
 		return r;
 	p->series++;
 	offer(p, family, name, &s);
-	return r > 0 ? read_exemplar(p, c) : 0;
+	return r > 0 ? read_exemplar(p, c, name) : 0;
 }
 
 static int read_line(struct mg_prom *p, const char *s, size_t len)
@@ -746,9 +649,9 @@ void mg_prom_begin(struct mg_prom *p, enum mg_prom_format format)
 {
 	p->format = format;
 	memset(p->value, 0, sizeof p->value);
-	set_clear(&p->families);
-	set_clear(&p->seen);
-	p->last_name_len = p->carry_len = 0;
+	mg_families_clear(&p->families);
+	mg_set_clear(&p->seen);
+	p->carry_len = 0;
 	p->line = p->series = 0;
 	p->eof = false;
 	p->failed = 0;
@@ -769,10 +672,9 @@ static int reserve(struct mg_prom *p, unsigned n)
 	p->selector = calloc(n ? n : 1, sizeof *p->selector);
 	p->carry = malloc(MG_MAX_PROM_LINE);
 	p->scratch = malloc(MG_MAX_PROM_LINE);
-	if (!p->selector || !p->carry || !p->scratch || set_new(&p->families, FAMILY_SLOTS, MG_MAX_PROM_FAMILIES) < 0 ||
-	    set_new(&p->seen, SEEN_SLOTS, MG_MAX_PROM_MATCHED) < 0)
+	if (!p->selector || !p->carry || !p->scratch || mg_families_new(&p->families) < 0)
 		return -ENOMEM;
-	return 0;
+	return mg_set_new(&p->seen, MG_MAX_PROM_MATCHED);
 }
 
 int mg_prom_new(const char *const selectors[], unsigned n, struct mg_prom **ret, struct mg_err *err)
@@ -805,8 +707,8 @@ struct mg_prom *mg_prom_free(struct mg_prom *p)
 	free(p->selector);
 	free(p->carry);
 	free(p->scratch);
-	free(p->families.slot);
-	free(p->seen.slot);
+	mg_set_done(&p->families.set);
+	mg_set_done(&p->seen);
 	free(p);
 	return NULL;
 }

@@ -36,11 +36,11 @@ int mg_prom_feed(struct mg_prom *p, const char *buf, size_t len, struct mg_err *
 int mg_prom_end(struct mg_prom *p, struct mg_err *err) MG_CHECK_RESULT;
 
 struct mg_prom_value {
-	double value;         /* sum over `series` */
-	unsigned series;      /* how many matched; 0: not in this exposition */
+	double value;    /* sum over `series` */
+	unsigned series; /* how many matched; 0: not in this exposition */
 	bool has_time;
-	int64_t time_ms;      /* oldest timestamp among them, since 1970 */
-	bool counter;         /* by # TYPE; also a histogram's and a summary's _count, _sum, _bucket */
+	int64_t time_ms; /* oldest timestamp among them, since 1970 */
+	bool counter;    /* by # TYPE; also a histogram's and a summary's _count, _sum, _bucket */
 };
 /* Meaningful after mg_prom_end returned 0. */
 struct mg_prom_value mg_prom_get(const struct mg_prom *p, unsigned selector);

@@ -86,7 +86,8 @@ static int only_element(const cJSON *result, const cJSON **ret, struct mg_err *e
 	if (n == 0)
 		return mg_fail(err, -ENODATA, "the query gives no series");
 	if (n > 1)
-		return mg_fail(err, -EBADMSG, "the query gives %d series where one number is needed: aggregate it, as with sum(...)", n);
+		return mg_fail(err, -EBADMSG,
+			       "the query gives %d series where one number is needed: aggregate it, as with sum(...)", n);
 	*ret = cJSON_GetArrayItem(result, 0);
 	return cJSON_IsObject(*ret) ? 0 : malformed(err, "a series is no object");
 }
@@ -98,7 +99,7 @@ static int read_scalar(const cJSON *result, struct point *ret, struct mg_err *er
 
 static int read_vector(const cJSON *result, struct point *ret, struct mg_err *err)
 {
-	const cJSON *series;
+	const cJSON *series = NULL;
 	int r = only_element(result, &series, err);
 
 	if (r < 0)
@@ -110,7 +111,7 @@ static int read_vector(const cJSON *result, struct point *ret, struct mg_err *er
 
 static int read_matrix(const cJSON *result, struct point *ret, struct mg_err *err)
 {
-	const cJSON *series;
+	const cJSON *series = NULL;
 	int r = only_element(result, &series, err);
 
 	if (r < 0)
@@ -126,7 +127,9 @@ static const struct {
 	const char *type;
 	int (*read)(const cJSON *result, struct point *ret, struct mg_err *err);
 } result_types[] = {
-	{ "scalar", read_scalar }, { "vector", read_vector }, { "matrix", read_matrix },
+	{ "scalar", read_scalar },
+	{ "vector", read_vector },
+	{ "matrix", read_matrix },
 };
 
 static int read_data(const cJSON *data, struct point *ret, struct mg_err *err)
@@ -140,10 +143,15 @@ static int read_data(const cJSON *data, struct point *ret, struct mg_err *err)
 }
 
 /* The server's words may quote what the target exports: the type alone is passed on, with what it means here. */
-static const struct { const char *type, *help; } error_types[] = {
-	{ "bad_data", "the expression or a parameter is not valid" }, { "execution", "the expression could not be evaluated" },
-	{ "timeout", "the query ran out of time" }, { "canceled", "the query was canceled" },
-	{ "unavailable", "the server is not ready" }, { "not_found", "there is nothing at this address" },
+static const struct {
+	const char *type, *help;
+} error_types[] = {
+	{ "bad_data", "the expression or a parameter is not valid" },
+	{ "execution", "the expression could not be evaluated" },
+	{ "timeout", "the query ran out of time" },
+	{ "canceled", "the query was canceled" },
+	{ "unavailable", "the server is not ready" },
+	{ "not_found", "there is nothing at this address" },
 	{ "internal", "the server failed" },
 };
 
@@ -170,7 +178,7 @@ static int read_root(const cJSON *root, struct point *ret, struct mg_err *err)
 
 int mg_promql_parse(const char *buf, size_t len, double *value, double *time_s, struct mg_err *err)
 {
-	struct point p;
+	struct point p = { 0 };
 	const char *end = buf;
 
 	/* require_null_terminated: without it anything may follow the answer. len counts the NUL the caller put there. */

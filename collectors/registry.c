@@ -8,7 +8,8 @@ const struct mg_collector_info mg_collectors[] = {
 	  "as configured under sources" },
 	{ "promql", "asks a Prometheus server for the value of an expression", "as configured under sources" },
 	{ "cgroup", "reads the target's memory cgroup, v1 or v2, from kept descriptors",
-	  "cgroup.usage cgroup.working_set cgroup.anon cgroup.file cgroup.swap cgroup.limit cgroup.headroom_bytes cgroup.headroom "
+	  "cgroup.usage cgroup.working_set cgroup.anon cgroup.file cgroup.swap cgroup.limit cgroup.headroom_bytes "
+	  "cgroup.headroom "
 	  "cgroup.events_high cgroup.events_max cgroup.events_oom_kill" },
 	{ "psi", "pressure stall shares of the target's cgroup, over windows of its own", "psi.some psi.full" },
 	{ "proc", "reads the target's /proc/<pid> from kept descriptors",

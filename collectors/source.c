@@ -29,10 +29,10 @@ struct source {
 	uint64_t sent_ns, sent_wall_ns;         /* this request's */
 	bool begun;                             /* the exposition's first piece has come */
 	bool cycle_failed;
-	int body_r;                             /* why we ended the body ourselves */
+	int body_r; /* why we ended the body ourselves */
 	struct mg_err body_err;
-	struct mg_prom *prom;                   /* prometheus */
-	char *answer;                           /* promql: [MG_MAX_PROMQL_ANSWER + 1] */
+	struct mg_prom *prom; /* prometheus */
+	char *answer;         /* promql: [MG_MAX_PROMQL_ANSWER + 1] */
 	size_t answer_len;
 };
 

@@ -92,7 +92,8 @@ static int value_check(struct text v, const char **why)
 		if (is_control(v.at[i]))
 			return refuse(-EBADMSG, "a control byte in a value", why);
 		if (v.at[i] == '%' && escape_read(v.at + i, v.len - i) < 0)
-			return refuse(-EBADMSG, "an escape that is not % and two upper-case hex digits of a byte other than NUL", why);
+			return refuse(-EBADMSG, "an escape that is not % and two upper-case hex digits of a byte other than NUL",
+				      why);
 	}
 	return 0;
 }

@@ -27,6 +27,7 @@ static void send(struct mg_link *l, struct mg_wire_out *o)
 {
 	long len = mg_wire_end(o);
 
+	atomic_store(&mg_shim.active, mg_lease_held(&l->lease)); /* true before an ACK says so */
 	if (len > 0 && l->sock >= 0)
 		(void)mg_sys_write(l->sock, l->out, (size_t)len);
 }

@@ -87,6 +87,7 @@ static void watch_main(void)
 
 __attribute__((constructor)) static void load(void)
 {
+	mg_interpose_resolve();
 	if (aux(AT_SECURE, 1) != 0 || !pthread_create)
 		return;
 	mg_env_read(&mg_shim.env, env_get);

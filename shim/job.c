@@ -88,6 +88,7 @@ static void start_next(struct mg_link *l)
 	if (l->next.kind == MG_JOB_NONE || mg_mailbox_busy(&mg_shim.box))
 		return;
 	l->job = l->next;
+	l->job_active_ns = l->now_ns;
 	l->next.kind = MG_JOB_NONE;
 	if (l->job.kind == MG_JOB_SET_DECAY)
 		note_decay(l, true);

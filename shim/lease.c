@@ -20,6 +20,11 @@ static const char *const nak_whys[] = {
 	MG_NAK_TABLE(ROW)
 #undef ROW
 };
+static const uint64_t knob_floors[] = {
+#define ROW(id, name, unit, floor, ...) [MG_KNOB_##id] = floor,
+	MG_KNOB_TABLE(ROW)
+#undef ROW
+};
 static const char *const knob_names[] = {
 #define ROW(id, name, ...) [MG_KNOB_##id] = name,
 	MG_KNOB_TABLE(ROW)
@@ -94,8 +99,8 @@ static struct mg_verdict judge_knob(const struct mg_lease *l, const struct mg_se
 		return refuse(MG_NAK_NONE, -1, NULL);
 	if (value == MG_KNOB_OFF && k->baseline != MG_KNOB_OFF)
 		return refuse(MG_NAK_FLOOR, knob, "decay may be switched off only where it was off");
-	if (knob == MG_KNOB_GC_PERCENT && value < MG_GC_PERCENT_FLOOR)
-		return refuse(MG_NAK_FLOOR, knob, "gc_percent below 10");
+	if (value < knob_floors[knob])
+		return refuse(MG_NAK_FLOOR, knob, "below the least value of this knob");
 	if (step_too_big(k, value))
 		return refuse(MG_NAK_FLOOR, knob, "a step of more than 2x");
 	return knob == MG_KNOB_MEMORY_LIMIT ? judge_limit(value, f) : refuse(MG_NAK_NONE, -1, NULL);

@@ -13,7 +13,6 @@
 #define MG_KNOB_OFF            UINT64_MAX /* `max` on the wire */
 #define MG_LEASE_MAX_NS        (300ull * 1000000000)
 #define MG_LEASE_JITTER_NS     1000000000ull
-#define MG_GC_PERCENT_FLOOR    10u
 #define MG_MAX_STEP            2u
 #define MG_GOVERNORS_MAX       3u  /* within the window; one more and the shim holds off */
 #define MG_GOVERNORS_WINDOW_NS (600ull * 1000000000)

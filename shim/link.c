@@ -15,11 +15,15 @@
 #include <time.h>
 
 #include "shim/log.h"
+#include "shim/sample.h"
 #include "shim/shim.h"
 #include "shim/sys.h"
 #include "shim/text.h"
 
-#define JOB_LOOK_NS (10 * MG_NS_PER_MS)
+#define JOB_LOOK_NS    (2 * MG_NS_PER_MS)   /* while the runtime thread works: it may wait for a sample */
+#define JOB_IDLE_NS    (100 * MG_NS_PER_MS) /* without a sample for so long it is held up by the program: look less often */
+#define JOB_SELDOM_NS  (50 * MG_NS_PER_MS)
+#define SEALED_LOOK_NS (100 * MG_NS_PER_MS) /* at most, beside the looks before anything unusual */
 
 static struct mg_link link_state;
 
@@ -72,15 +76,26 @@ static int private_table(void)
 	return close_listed();
 }
 
+/* A signal that this thread alone is sent and has blocked: another thread can wake it without sharing a descriptor. */
 static void open_wake(struct mg_link *l)
 {
-	int ends[2];
+	uint64_t mask = 1ull << (MG_POKE_SIGNAL - 1);
 
-	l->wake = -1;
-	if (mg_sys2(__NR_pipe2, ends, O_CLOEXEC | O_NONBLOCK) < 0)
+	l->wake = (int)mg_sys4(__NR_signalfd4, -1, &mask, sizeof(mask), O_CLOEXEC | O_NONBLOCK);
+	l->pokes = atomic_load(&mg_shim.pokes);
+}
+
+/* Takes as many as were sent, no more: one that waits for the whole process is the program's. */
+static void take_poke(struct mg_link *l)
+{
+	char info[128];
+
+	if (l->pokes == atomic_load(&mg_shim.pokes)) {
+		l->wake = -1;
 		return;
-	l->wake = ends[0];
-	atomic_store(&mg_shim.wake_fd, ends[1]);
+	}
+	l->pokes++;
+	(void)mg_sys_read(l->wake, info, sizeof(info));
 }
 
 /* The identity is the process's: it survives a stop of the threads, not a fork. */
@@ -136,6 +151,8 @@ bool mg_link_sealed(struct mg_link *l)
 	if (l->sealed || !mg_proc_sealed(&l->proc))
 		return l->sealed;
 	l->sealed = true;
+	atomic_store(&mg_shim.sealed, true);
+	mg_sample_close(true);
 	mg_mailbox_cancel(&mg_shim.box);
 	end_lease(l, false);
 	mg_job_tick(l);
@@ -179,7 +196,9 @@ static void dial_if_due(struct mg_link *l)
 
 	if (l->conn != MG_CONN_NONE || l->now_ns < l->dial_ns)
 		return;
-	if (mg_sys_stat(mg_shim.env.socket, &st) < 0)
+	if (atomic_load(&mg_shim.decay_leased) && !detected(l))
+		return; /* inherited from the parent, or from before the threads were stopped: put back governor or not */
+	if (atomic_load(&mg_shim.silent) || mg_sys_stat(mg_shim.env.socket, &st) < 0)
 		mg_dial_later(l);
 	else if (detected(l))
 		mg_dial(l);
@@ -201,17 +220,36 @@ static void serve_governor(struct mg_link *l)
 	}
 }
 
+static void serve_sample(struct mg_link *l)
+{
+	uint64_t field[3];
+	uint32_t ticket;
+
+	if (!mg_sample_wanted(&ticket) || !mg_proc_statm(&l->proc, field))
+		return;
+	mg_sample_publish(ticket, field);
+	l->job_active_ns = l->now_ns;
+}
+
+static bool sealed_by_now(struct mg_link *l)
+{
+	if (l->now_ns < l->sealed_look_ns)
+		return l->sealed;
+	l->sealed_look_ns = l->now_ns + SEALED_LOOK_NS;
+	return mg_link_sealed(l);
+}
+
 static void tick(struct mg_link *l)
 {
 	l->now_ns = mg_sys_clock_ns(CLOCK_BOOTTIME);
+	serve_sample(l);
 	if (mg_lease_due(&l->lease, l->now_ns))
 		end_lease(l, true);
-	atomic_store(&mg_shim.active, mg_lease_held(&l->lease));
 	if (!atomic_load(&mg_shim.main_gone) && mg_proc_leader_gone(&l->proc)) {
 		atomic_store(&mg_shim.main_gone, true);
 		mg_mailbox_ring(&mg_shim.box);
 	}
-	if (mg_link_sealed(l))
+	if (sealed_by_now(l))
 		return;
 	mg_job_tick(l);
 	serve_governor(l);
@@ -236,7 +274,7 @@ static uint64_t next_wake(const struct mg_link *l)
 	if (mg_lease_held(&l->lease))
 		at = sooner(at, l->lease.restore_ns);
 	if (!mg_job_idle(l))
-		at = l->now_ns + JOB_LOOK_NS;
+		at = sooner(at, l->now_ns + (l->now_ns - l->job_active_ns < JOB_IDLE_NS ? JOB_LOOK_NS : JOB_SELDOM_NS));
 	return at;
 }
 
@@ -244,10 +282,29 @@ static void wait(struct mg_link *l)
 {
 	struct pollfd fds[2] = { { .fd = l->wake, .events = POLLIN }, { .fd = l->sealed ? -1 : l->sock, .events = POLLIN } };
 	uint64_t at = next_wake(l), now = mg_sys_clock_ns(CLOCK_BOOTTIME);
-	char drop[16];
 
 	if (mg_sys_poll(fds, 2, at > now ? at - now : 0) > 0 && fds[0].revents)
-		(void)mg_sys_read(l->wake, drop, sizeof(drop));
+		take_poke(l);
+}
+
+/* True in a child that was to put a knob back and nothing else, and has. The runtime thread is asked to leave first. */
+static bool nothing_left(const struct mg_link *l)
+{
+	if (!atomic_load(&mg_shim.silent) || mg_env_limits(&mg_shim.env) || atomic_load(&mg_shim.decay_leased) || !mg_job_idle(l))
+		return false;
+	if (mg_thread_ask(&mg_shim.runtime))
+		mg_mailbox_ring(&mg_shim.box);
+	return true;
+}
+
+/* In a sealed process even the end of a thread may be fatal, unless it is the process's. */
+static bool leaves(struct mg_link *l)
+{
+	if (nothing_left(l))
+		(void)mg_thread_ask(&mg_shim.link);
+	if (atomic_load(&mg_shim.link.ctl) != MG_THREAD_ASKED || (mg_link_sealed(l) && !atomic_load(&mg_shim.main_gone)))
+		return false;
+	return mg_thread_leaves(&mg_shim.link);
 }
 
 void *mg_link_main(void *arg)
@@ -258,15 +315,17 @@ void *mg_link_main(void *arg)
 	(void)arg;
 	atomic_store(&mg_shim.link.tid, (int)mg_sys_gettid());
 	r = link_open(l);
+	mg_sample_close(r < 0);
 	atomic_store(&mg_shim.ready, 1);
 	(void)mg_sys_futex_wake(&mg_shim.ready);
-	while (r == 0 && !mg_thread_leaves(&mg_shim.link)) {
+	while (r == 0 && !leaves(l)) {
 		tick(l);
+		atomic_store(&mg_shim.active, mg_lease_held(&l->lease));
 		wait(l);
 	}
 	if (r == 0 && l->conn == MG_CONN_UP && !l->sealed)
 		mg_client_bye(l, "the target's threads stop");
-	atomic_store(&mg_shim.wake_fd, -1);
+	mg_sample_close(true);
 	atomic_store(&mg_shim.active, false);
 	atomic_store(&mg_shim.link.ctl, MG_THREAD_GONE);
 	return NULL;

@@ -49,11 +49,13 @@ struct mg_job {
 struct mg_link {
 	uint64_t now_ns;             /* CLOCK_BOOTTIME of this tick */
 	uint64_t rng;
-	int sock, wake;              /* wake: read end of the pipe; -1 none */
+	int sock, wake;              /* wake: the signalfd of MG_POKE_SIGNAL; -1 none */
+	uint32_t pokes;              /* of them taken */
 	struct mg_proc proc;
 	struct mg_cgroup_kept cgroup;
 	struct mg_cow cow;
 	bool sealed;
+	uint64_t sealed_look_ns;
 
 	enum mg_conn conn;
 	uint64_t dial_ns, backoff_ns, answer_by_ns, hello_ns, report_ns, report_every_ns;
@@ -65,6 +67,7 @@ struct mg_link {
 
 	const struct mg_allocator_ops *ops; /* NULL until the runtime thread has looked */
 	bool can_purge;
+	uint64_t job_active_ns;      /* when the running job was started, or last asked for a sample */
 	struct mg_job job, next;     /* running on the runtime thread; waiting for it */
 	struct mg_budget budget;
 	struct mg_pace pace;

@@ -68,34 +68,40 @@ void mg_proc_open(struct mg_proc *p, uint64_t page_size, uint64_t filters_at_loa
 	};
 }
 
-/* One read: the kernel renders statm at once. */
-static bool read_statm(int fd, uint64_t *size, uint64_t *resident)
+/* Size, resident and shared. One read: the kernel renders statm at once. */
+static bool read_statm(int fd, uint64_t field[3])
 {
 	char buf[96];
 	long n = fd < 0 ? -EBADF : mg_sys_pread(fd, buf, sizeof(buf) - 1, 0);
-	const char *p;
+	const char *p = buf;
 
 	if (n <= 0)
 		return false;
 	buf[n] = '\0';
-	p = mg_text_u64(buf, size);
-	return p && *p == ' ' && mg_text_u64(p + 1, resident);
+	for (int i = 0; p && i < 3; i++) {
+		p = mg_text_u64(p, &field[i]);
+		p += p && *p == ' ';
+	}
+	return p != NULL;
 }
 
 uint64_t mg_proc_resident(const struct mg_proc *p)
 {
-	uint64_t size, resident;
+	uint64_t field[3];
 
-	if (!read_statm(p->statm, &size, &resident))
-		return UINT64_MAX;
-	return resident * p->page_size;
+	return read_statm(p->statm, field) ? field[1] * p->page_size : UINT64_MAX;
 }
 
 bool mg_proc_leader_gone(const struct mg_proc *p)
 {
-	uint64_t size, resident;
+	uint64_t field[3];
 
-	return read_statm(p->leader_statm, &size, &resident) && size == 0;
+	return read_statm(p->leader_statm, field) && field[0] == 0;
+}
+
+bool mg_proc_statm(const struct mg_proc *p, uint64_t field[3])
+{
+	return read_statm(p->statm, field);
 }
 
 uint64_t mg_proc_filters(const char *status)

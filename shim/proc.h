@@ -25,6 +25,8 @@ struct mg_proc {
 	uint64_t filters;     /* Seccomp_filters at load; UINT64_MAX: this kernel does not say */
 };
 void mg_proc_open(struct mg_proc *p, uint64_t page_size, uint64_t filters_at_load);
+/* Size, resident and shared, in pages. */
+bool mg_proc_statm(const struct mg_proc *p, uint64_t field[3]);
 /* Resident bytes, UINT64_MAX unknown. */
 uint64_t mg_proc_resident(const struct mg_proc *p);
 bool mg_proc_leader_gone(const struct mg_proc *p);
@@ -32,6 +34,8 @@ bool mg_proc_leader_gone(const struct mg_proc *p);
 bool mg_proc_sealed(const struct mg_proc *p);
 /* Seccomp_filters in the text of a status file; UINT64_MAX when it has no such line. */
 uint64_t mg_proc_filters(const char *status);
+/* How many threads are memgov's own. */
+#define MG_OUR_THREADS 2
 /* Threads of the process as the link count of its task directory says: no descriptor. Negative errno. */
 long mg_proc_threads(void);
 /* Start of the process in CLOCK_BOOTTIME ns, from the text of a stat file; 0 unknown. */

@@ -14,7 +14,6 @@
 
 #define LOOK_FIRST_NS (10 * MG_NS_PER_MS)
 #define LOOK_LAST_NS  MG_NS_PER_S
-#define OUR_THREADS   2
 
 static const struct mg_allocator_ops *ops;
 
@@ -82,7 +81,7 @@ static bool last_ones(void)
 	if (!atomic_load(&mg_shim.main_gone))
 		return false;
 	n = mg_proc_threads();
-	return n < 0 || n <= OUR_THREADS + 1;
+	return n < 0 || n <= MG_OUR_THREADS + 1;
 }
 
 static void send_link_away(void)

@@ -12,7 +12,9 @@
 #include "shim/env.h"
 #include "shim/mailbox.h"
 
-#define MG_MAX_EXE       256
+#define MG_MAX_EXE 256
+/* Sent to the link thread alone, which has it blocked and sees it through a signalfd: no handler of the program runs. */
+#define MG_POKE_SIGNAL 64
 
 /* A thread's life. Asking and leaving are compare-and-swap, so that a question can be withdrawn. */
 enum mg_thread_ctl { MG_THREAD_GONE, MG_THREAD_RUN, MG_THREAD_ASKED, MG_THREAD_LEAVING };
@@ -31,12 +33,14 @@ struct mg_shim {
 	_Atomic long pid;
 	struct mg_thread runtime, link;
 	_Atomic uint32_t ready;      /* the link thread has its private table and its descriptors */
-	_Atomic int wake_fd;         /* write end of the link thread's pipe, a number in its table; -1 none */
+	_Atomic uint32_t pokes;      /* signals sent to the link thread to make it look up */
+	_Atomic bool sealed;         /* a seccomp filter was added: no thread is started or stopped any more */
 	struct mg_mailbox box;
 	_Atomic bool main_gone;      /* the main thread ended by pthread_exit */
 	_Atomic uint32_t forks;      /* fork() calls of this process */
 	_Atomic bool welcomed;       /* a governor has answered this process */
 	_Atomic bool workers;        /* its policy wants forked children to dial too */
+	_Atomic bool silent;         /* a child that its parent's policy does not want governed: it dials nobody */
 	_Atomic bool leads;          /* this process called setsid(): a daemon on its way */
 	_Atomic bool starter;        /* the fork handler that starts threads in children is registered */
 	_Atomic bool active;         /* a lease is held */
@@ -48,11 +52,14 @@ struct mg_shim {
 };
 extern struct mg_shim mg_shim;
 
+/* interpose.c: finds the next definitions; at load, so that no later call has to ask the loader. */
+void mg_interpose_resolve(void);
+
 /* threads.c */
 void mg_threads_start(void);
 /* Asks both threads to leave and waits until the kernel has released them, at most wait_ns; false: they stay. */
 bool mg_threads_stop(uint64_t wait_ns);
-/* Makes the link thread, just asked to leave, look up from its poll(). Opens and closes a descriptor: from the program's own call, or at its end. */
+/* Makes the link thread, just asked to leave, look up from its poll(). */
 void mg_threads_poke(void);
 /* True when the thread was running and is asked to leave now. */
 bool mg_thread_ask(struct mg_thread *t);

@@ -11,7 +11,6 @@
 #include "shim/libc.h"
 #include "shim/shim.h"
 #include "shim/sys.h"
-#include "shim/text.h"
 
 #define RUNTIME_STACK    (1024u * 1024)
 #define LINK_STACK_FIRST (64u * 1024)
@@ -19,7 +18,7 @@
 #define READY_WAIT_NS    (20 * MG_NS_PER_MS)
 #define LOOK_NS          (MG_NS_PER_MS / 5)
 
-struct mg_shim mg_shim = { .wake_fd = -1 };
+struct mg_shim mg_shim;
 
 bool mg_thread_leaves(struct mg_thread *t)
 {
@@ -48,28 +47,10 @@ void mg_thread_wait(const struct mg_thread *t, uint64_t wait_ns)
 		(void)mg_sys_futex_wait(&never, 0, LOOK_NS);
 }
 
-/* The pipe's ends are in the link thread's table alone; /proc opens the pipe again for whoever may. */
 void mg_threads_poke(void)
 {
-	int fd = atomic_load(&mg_shim.wake_fd);
-	char path[64];
-	struct mg_text t;
-	struct stat st;
-	long out;
-
-	if (fd < 0)
-		return;
-	mg_text_init(&t, path, sizeof(path));
-	mg_text_str(&t, "/proc/self/task/");
-	mg_text_num(&t, (uint64_t)atomic_load(&mg_shim.link.tid));
-	mg_text_str(&t, "/fd/");
-	mg_text_num(&t, (uint64_t)fd);
-	out = mg_sys_open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
-	if (out < 0)
-		return;
-	if (mg_sys2(__NR_fstat, out, &st) == 0 && S_ISFIFO(st.st_mode))
-		(void)mg_sys_write((int)out, "", 1);
-	(void)mg_sys_close((int)out);
+	atomic_fetch_add(&mg_shim.pokes, 1);
+	(void)mg_sys_tgkill(mg_sys_getpid(), atomic_load(&mg_shim.link.tid), MG_POKE_SIGNAL);
 }
 
 static int create(struct mg_thread *t, size_t stack, void *(*body)(void *))
@@ -143,7 +124,6 @@ static void start_both(void)
 	mg_mailbox_reset(&mg_shim.box);
 	atomic_store(&mg_shim.pid, mg_sys_getpid());
 	atomic_store(&mg_shim.ready, 0);
-	atomic_store(&mg_shim.wake_fd, -1);
 	if (create(&mg_shim.runtime, RUNTIME_STACK, mg_runtime_main) != 0)
 		return;
 	if (create_link() != 0) {
@@ -163,7 +143,7 @@ void mg_threads_start(void)
 	sigset_t old;
 	int saved_errno = __errno_location ? *__errno_location() : 0;
 
-	if (!can_start() || atomic_load(&mg_shim.runtime.ctl) != MG_THREAD_GONE || atomic_load(&mg_shim.link.ctl) != MG_THREAD_GONE)
+	if (!can_start() || atomic_load(&mg_shim.sealed) || atomic_load(&mg_shim.runtime.ctl) != MG_THREAD_GONE || atomic_load(&mg_shim.link.ctl) != MG_THREAD_GONE)
 		return;
 	block_signals(&old);
 	start_both();
@@ -176,6 +156,8 @@ bool mg_threads_stop(uint64_t wait_ns)
 {
 	uint64_t start = mg_sys_clock_ns(CLOCK_MONOTONIC), spent;
 
+	if (atomic_load(&mg_shim.sealed))
+		return false;
 	(void)mg_thread_ask(&mg_shim.runtime);
 	mg_mailbox_cancel(&mg_shim.box);
 	if (mg_thread_ask(&mg_shim.link))
@@ -211,7 +193,6 @@ static void after_fork_child(void)
 	atomic_store(&mg_shim.runtime.tid, 0);
 	atomic_store(&mg_shim.link.ctl, MG_THREAD_GONE);
 	atomic_store(&mg_shim.link.tid, 0);
-	atomic_store(&mg_shim.wake_fd, -1);
 	atomic_store(&mg_shim.main_gone, false);
 	atomic_store(&mg_shim.active, false);
 	atomic_store(&mg_shim.forks, 0);
@@ -219,14 +200,15 @@ static void after_fork_child(void)
 	atomic_store(&mg_shim.pid, mg_sys_getpid());
 }
 
-/* A child is governed where the policy asks for it, where the environment gave limits of its own, where a knob of the
- * parent's lease must be put back, and where it is a daemon on its way that no governor has met yet. */
+/* A child dials where the policy asks for it and where it is a daemon on its way that no governor has met yet. Without
+ * dialling it has threads where the environment gave limits of its own, and until a knob of the parent's lease is put back. */
 static void start_in_child(void)
 {
-	bool daemon_on_its_way = atomic_load(&mg_shim.leads) && !atomic_load(&mg_shim.welcomed);
+	bool dials = atomic_load(&mg_shim.workers) || (atomic_load(&mg_shim.leads) && !atomic_load(&mg_shim.welcomed));
 
+	atomic_store(&mg_shim.silent, !dials);
 	atomic_store(&mg_shim.welcomed, false);
-	if (atomic_load(&mg_shim.workers) || mg_env_limits(&mg_shim.env) || atomic_load(&mg_shim.decay_leased) || daemon_on_its_way)
+	if (dials || mg_env_limits(&mg_shim.env) || atomic_load(&mg_shim.decay_leased))
 		mg_threads_start();
 }
 

@@ -3,7 +3,8 @@
  * after it is the same code in both modes. Called by the tick. */
 #include "governor/act/act.h"
 
-static int null_send(void *peer, const struct mg_want *w, const struct mg_view *v, uint64_t seq, uint64_t lease_ns, uint64_t now_ns)
+static int null_send(void *peer, const struct mg_want *w, const struct mg_view *v, uint64_t seq, uint64_t lease_ns,
+		     uint64_t now_ns)
 {
 	(void)peer, (void)w, (void)v, (void)seq, (void)lease_ns, (void)now_ns;
 	return 0;

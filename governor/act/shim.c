@@ -47,7 +47,8 @@ static void put_assumed(struct mg_wire_out *o, const char *name, struct mg_value
 }
 
 /* to: in the knob's unit; NAN or infinite: off. A knob that cannot be put back comes here only from a rule that accepts that. */
-static int send_set(struct mg_peer *p, enum mg_knob knob, double to, const struct mg_view *v, uint64_t seq, uint64_t lease_ns, uint64_t now_ns)
+static int send_set(struct mg_peer *p, enum mg_knob knob, double to, const struct mg_view *v, uint64_t seq, uint64_t lease_ns,
+		    uint64_t now_ns)
 {
 	char buf[512];
 	struct mg_wire_out o;
@@ -64,7 +65,8 @@ static int send_set(struct mg_peer *p, enum mg_knob knob, double to, const struc
 	return finish(p, &o);
 }
 
-static int send_do(struct mg_peer *p, const struct mg_want *w, const struct mg_view *v, uint64_t seq, uint64_t lease_ns, uint64_t now_ns)
+static int send_do(struct mg_peer *p, const struct mg_want *w, const struct mg_view *v, uint64_t seq, uint64_t lease_ns,
+		   uint64_t now_ns)
 {
 	char buf[512];
 	struct mg_wire_out o;
@@ -80,14 +82,16 @@ static int send_do(struct mg_peer *p, const struct mg_want *w, const struct mg_v
 }
 
 /* One knob back to its baseline is a SET; where the target had none, the knob was off. */
-static int send_baseline(struct mg_peer *p, enum mg_knob knob, const struct mg_view *v, uint64_t seq, uint64_t lease_ns, uint64_t now_ns)
+static int send_baseline(struct mg_peer *p, enum mg_knob knob, const struct mg_view *v, uint64_t seq, uint64_t lease_ns,
+			 uint64_t now_ns)
 {
 	struct mg_value baseline = v->knob[knob].baseline;
 
 	return send_set(p, knob, mg_known(baseline) ? baseline.v : NAN, v, seq, lease_ns, now_ns);
 }
 
-static int shim_send(void *peer, const struct mg_want *w, const struct mg_view *v, uint64_t seq, uint64_t lease_ns, uint64_t now_ns)
+static int shim_send(void *peer, const struct mg_want *w, const struct mg_view *v, uint64_t seq, uint64_t lease_ns,
+		     uint64_t now_ns)
 {
 	switch (w->verb) {
 	case MG_VERB_SET: return send_set(peer, w->knob, w->to, v, seq, lease_ns, now_ns);

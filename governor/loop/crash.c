@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -16,10 +17,35 @@
 #include "governor/util/num.h"
 #include "governor/util/str.h"
 
+/* The name is the target's word: what would break the file's lines is stored as `?`. */
+static char plain(char c)
+{
+	return (unsigned char)c < 0x20 ? '?' : c;
+}
+
+static void store_exe(struct mg_crash_entry *e, const char *exe)
+{
+	mg_copy(e->exe, sizeof e->exe, exe);
+	for (char *p = e->exe; *p; p++)
+		*p = plain(*p);
+}
+
+static bool is_exe(const struct mg_crash_entry *e, const char *exe)
+{
+	size_t i = 0;
+
+	if (e->last_wall_ns == 0)
+		return false;
+	for (; exe[i] != '\0' && i < sizeof e->exe - 1; i++)
+		if (e->exe[i] != plain(exe[i]))
+			return false;
+	return e->exe[i] == '\0';
+}
+
 static struct mg_crash_entry *find(struct mg_crash *c, const char *exe)
 {
 	for (unsigned i = 0; i < MG_MAX_QUARANTINE; i++)
-		if (c->at[i].last_wall_ns && strcmp(c->at[i].exe, exe) == 0)
+		if (is_exe(&c->at[i], exe))
 			return &c->at[i];
 	return NULL;
 }
@@ -104,7 +130,7 @@ static void save(const struct mg_crash *c)
 bool mg_crash_quarantined(const struct mg_crash *c, const char *exe)
 {
 	for (unsigned i = 0; i < MG_MAX_QUARANTINE; i++)
-		if (c->at[i].quarantined && strcmp(c->at[i].exe, exe) == 0)
+		if (c->at[i].quarantined && is_exe(&c->at[i], exe))
 			return true;
 	return false;
 }
@@ -117,10 +143,7 @@ bool mg_crash_note(struct mg_crash *c, const char *exe, uint64_t wall_ns)
 	if (!e) {
 		e = make_room(c);
 		*e = (struct mg_crash_entry){ 0 };
-		mg_copy(e->exe, sizeof e->exe, exe);
-		for (char *p = e->exe; *p; p++) /* the name is the target's word: one line stays one line */
-			if ((unsigned char)*p < 0x20)
-				*p = '?';
+		store_exe(e, exe);
 	}
 	bool news = again && !e->quarantined;
 	e->quarantined |= again;
@@ -149,13 +172,46 @@ struct pidfd_info_v0 {
 #define PIDFD_GET_INFO_V0 _IOWR(0xFF, 11, struct pidfd_info_v0)
 #define INFO_EXIT         (1ULL << 3)
 
-int mg_crash_death(int pidfd)
+static enum mg_death judge(int exit_code)
+{
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS };
+
+	for (unsigned i = 0; i < sizeof faults / sizeof faults[0]; i++)
+		if (WIFSIGNALED(exit_code) && WTERMSIG(exit_code) == faults[i])
+			return MG_DEATH_FAULT;
+	return MG_DEATH_OTHER;
+}
+
+static enum mg_death ask_pidfd(int pidfd)
 {
 	struct pidfd_info_v0 info = { .mask = INFO_EXIT };
 
 	if (ioctl(pidfd, PIDFD_GET_INFO_V0, &info) < 0)
-		return errno == ESRCH ? MG_DEATH_NOT_YET : -ENOSYS;
-	if (!(info.mask & INFO_EXIT))
+		return errno == ESRCH ? MG_DEATH_NOT_YET : MG_DEATH_UNKNOWN;
+	return info.mask & INFO_EXIT ? judge(info.exit_code) : MG_DEATH_NOT_YET;
+}
+
+/* The last field is the exit code, set when the process begins to end and gone when it is reaped. */
+static enum mg_death ask_stat(int stat_fd)
+{
+	char text[1024];
+	uint64_t code;
+
+	ssize_t n = pread(stat_fd, text, sizeof text, 0);
+	while (n > 0 && text[n - 1] == '\n')
+		n--;
+	const char *space = n > 0 ? memrchr(text, ' ', (size_t)n) : NULL;
+	const char *paren = n > 0 ? memrchr(text, ')', (size_t)n) : NULL; /* the name before it may hold anything */
+	if (!space || !paren || mg_scan_u64(space + 1, (size_t)(text + n - space - 1), &code) < 0 || code > INT32_MAX)
+		return MG_DEATH_UNKNOWN;
+	if (code == 0 && paren[2] != 'Z' && paren[2] != 'X')
 		return MG_DEATH_NOT_YET;
-	return WIFSIGNALED(info.exit_code) ? MG_DEATH_SIGNAL : MG_DEATH_EXIT;
+	return judge((int)code);
+}
+
+enum mg_death mg_crash_death(int pidfd, int stat_fd)
+{
+	enum mg_death d = pidfd >= 0 ? ask_pidfd(pidfd) : MG_DEATH_UNKNOWN;
+
+	return d == MG_DEATH_UNKNOWN && stat_fd >= 0 ? ask_stat(stat_fd) : d;
 }

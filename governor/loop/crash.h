@@ -7,7 +7,7 @@
 
 #include "governor/util/err.h"
 
-/* The crash breaker: an executable that dies by signal within 60 s of an action twice in an hour is quarantined to dry run.
+/* The crash breaker: an executable that dies by a fault within 60 s of an action twice in an hour is quarantined to dry run.
  * The list outlives the governor in a file beside the socket; `memgov resume TARGET` takes an entry off. */
 #define MG_MAX_QUARANTINE   64
 #define MG_CRASH_WINDOW_NS  (60ULL * 1000000000ULL)
@@ -31,9 +31,10 @@ bool mg_crash_note(struct mg_crash *c, const char *exe, uint64_t wall_ns);
 /* Returns true when exe was in quarantine and no longer is. */
 bool mg_crash_release(struct mg_crash *c, const char *exe);
 
-/* How the process behind pidfd ended: 0 while it lives or is not yet reaped, 1 by itself, 2 by a signal, -ENOSYS where the
- * kernel (before 6.15) does not tell. */
-enum mg_death { MG_DEATH_NOT_YET, MG_DEATH_EXIT, MG_DEATH_SIGNAL };
-int mg_crash_death(int pidfd);
+/* How a process ended: asked of its pidfd (kernel 6.15), else of its /proc/<pid>/stat while it is not yet reaped (needs root
+ * or its uid). Either descriptor may be -1. A fault is SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP or SIGSYS: a process
+ * that somebody ended (SIGTERM, SIGKILL, the OOM killer) did not crash. */
+enum mg_death { MG_DEATH_NOT_YET, MG_DEATH_OTHER, MG_DEATH_FAULT, MG_DEATH_UNKNOWN };
+enum mg_death mg_crash_death(int pidfd, int stat_fd);
 
 #endif

@@ -157,8 +157,10 @@ int mg_engine_reload(struct mg_engine *e, struct mg_config *config, uint64_t now
 	struct mg_config *old = e->config;
 	int r = 0;
 
-	for (struct mg_target *t = e->targets; t; t = t->next)
+	for (struct mg_target *t = e->targets; t; t = t->next) {
+		mg_tick_gone(e, t); /* commands under way belong to rules that end here */
 		rules_done(t);
+	}
 	e->config = config;
 	memset(e->source, 0, sizeof e->source);
 	for (unsigned i = 0; i < config->n_signals; i++)
@@ -407,6 +409,7 @@ void mg_engine_gone(struct mg_engine *e, struct mg_target *t)
 			e->n_targets--;
 			break;
 		}
+	mg_tick_gone(e, t);
 	share_leave(e, t);
 	rules_done(t);
 	mg_cgroup_close(&t->cgroup);

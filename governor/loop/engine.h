@@ -16,6 +16,7 @@
 #define MG_ID_MAX      20
 #define MG_VERY_STALE_NS  (300 * MG_NS_PER_S) /* inputs unknown for this long: what the rule set is restored */
 #define MG_PENDING_NS     (60 * MG_NS_PER_S)  /* a command not answered for this long is lost */
+#define MG_VERIFY_NS      (5 * MG_NS_PER_S)   /* after an action: faults in this window are its cost */
 #define MG_RERECORD_NS    (600 * MG_NS_PER_S) /* the same want again is recorded this often */
 #define MG_QUIET_CPU      0.05                /* of a core: below, and not growing, a process is quiet */
 
@@ -44,6 +45,8 @@ struct mg_pending {
 	uint64_t seq, sent_ns, record_seq;
 	struct mg_want want;
 	double expected_bytes;
+	uint64_t done_ns;                           /* answered; its cost is watched until the window ends. 0: not yet */
+	double minflt, majflt;                      /* since it was sent */
 	uint8_t rule;
 	bool used, dry;
 };

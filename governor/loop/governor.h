@@ -16,7 +16,8 @@
 /* A target that was acted upon shortly before its connection ended: how did its process end? */
 struct mg_obituary {
 	char exe[256];
-	int pidfd;             /* -1: free */
+	int pidfd, stat_fd;    /* -1: none */
+	bool open;
 	uint64_t gone_ns;
 };
 

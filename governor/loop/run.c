@@ -242,8 +242,16 @@ static int open_outputs(struct mg_governor *g, struct mg_err *err)
 static int open_control(struct mg_governor *g, struct mg_err *err)
 {
 	struct mg_control_conf conf = control_conf(g->engine.config);
+	struct mg_control_stats stats;
 
-	return mg_control_open(g->loop, &conf, &mg_target_ops, g, &g->control, err);
+	int r = mg_control_open(g->loop, &conf, &mg_target_ops, g, &g->control, err);
+	if (r < 0)
+		return r;
+	mg_control_stats(g->control, &stats);
+	if (stats.no_acl)
+		mg_tell(g, MG_LOG_WARN, "control.no_acl", { "socket", MG_S(conf.path) },
+			{ "why", MG_S("its file system keeps no access lists: only the socket's owner and group can connect; put it on a tmpfs") });
+	return 0;
 }
 
 static int open_serve(struct mg_governor *g, struct mg_err *err)
@@ -330,8 +338,10 @@ static void tear_down(struct mg_governor *g)
 	g->audit_writer = mg_writer_free(g->audit_writer);
 	mg_log_close();
 	g->log_writer = mg_writer_free(g->log_writer);
-	for (unsigned i = 0; i < MG_MAX_OBITUARIES; i++)
+	for (unsigned i = 0; i < MG_MAX_OBITUARIES; i++) {
 		mg_close_fd(&g->obituary[i].pidfd);
+		mg_close_fd(&g->obituary[i].stat_fd);
+	}
 	mg_loop_del(g->loop, &g->signal_handle);
 	mg_close_fd(&g->signal_fd);
 	g->loop = mg_loop_free(g->loop);
@@ -351,7 +361,7 @@ int mg_run(const struct mg_run_options *o)
 	g.signal_fd = block_signals();
 	g.sink = (struct mg_sink){ .sample = source_sample, .failed = source_failed, .ctx = &g };
 	for (unsigned i = 0; i < MG_MAX_OBITUARIES; i++)
-		g.obituary[i].pidfd = -1;
+		g.obituary[i].pidfd = g.obituary[i].stat_fd = -1;
 	int r = mg_loop_new(&g.loop, &err);
 	if (r < 0) {
 		fprintf(stderr, "memgov: %s\n", err.text);

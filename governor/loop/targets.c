@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "governor/loop/governor.h"
+#include "governor/util/cleanup.h"
 #include "governor/util/str.h"
 
 #define REPORT_MS        1000U
@@ -167,22 +168,6 @@ static bool oom_killed(const struct mg_target *t, uint64_t now_ns)
 	return t->oom_kill_ns != 0 && now_ns - t->oom_kill_ns < 5 * MG_NS_PER_S;
 }
 
-static void open_obituary(struct mg_governor *g, struct mg_target *t, uint64_t now_ns)
-{
-	if (t->pidfd < 0 || t->acted_ns == 0 || now_ns - t->acted_ns > MG_CRASH_WINDOW_NS || oom_killed(t, now_ns))
-		return;
-	for (unsigned i = 0; i < MG_MAX_OBITUARIES; i++) {
-		struct mg_obituary *o = &g->obituary[i];
-		if (o->pidfd >= 0)
-			continue;
-		o->pidfd = t->pidfd;
-		t->pidfd = -1;
-		o->gone_ns = now_ns;
-		mg_copy(o->exe, sizeof o->exe, t->exe);
-		return;
-	}
-}
-
 static void quarantine(struct mg_governor *g, const char *exe)
 {
 	g->engine.stats.crashes++;
@@ -190,25 +175,46 @@ static void quarantine(struct mg_governor *g, const char *exe)
 		return;
 	g->engine.stats.quarantines++;
 	mg_tell(g, MG_LOG_ERROR, "target.quarantined", { "exe", MG_S(exe) },
-		{ "why", MG_S("died by a signal within 60 s of an action, twice in an hour; dry run until `memgov resume`") });
+		{ "why", MG_S("died by a fault within 60 s of an action, twice in an hour; dry run until `memgov resume`") });
 	for (struct mg_target *t = g->engine.targets; t; t = t->next)
 		t->quarantined |= strcmp(t->exe, exe) == 0;
 }
 
-void mg_obituaries(struct mg_governor *g, uint64_t now_ns)
+/* True when nothing more is to be learned. */
+static bool look_at(struct mg_governor *g, struct mg_obituary *o, uint64_t now_ns)
 {
+	enum mg_death death = mg_crash_death(o->pidfd, o->stat_fd);
+
+	if (death == MG_DEATH_NOT_YET && now_ns - o->gone_ns < OBITUARY_WAIT_NS)
+		return false;
+	if (death == MG_DEATH_FAULT)
+		quarantine(g, o->exe);
+	mg_close_fd(&o->pidfd);
+	mg_close_fd(&o->stat_fd);
+	return true;
+}
+
+static void open_obituary(struct mg_governor *g, struct mg_target *t, uint64_t now_ns)
+{
+	if (t->acted_ns == 0 || now_ns - t->acted_ns > MG_CRASH_WINDOW_NS || oom_killed(t, now_ns))
+		return;
 	for (unsigned i = 0; i < MG_MAX_OBITUARIES; i++) {
 		struct mg_obituary *o = &g->obituary[i];
-		if (o->pidfd < 0)
+		if (o->open)
 			continue;
-		int death = mg_crash_death(o->pidfd);
-		if (death == MG_DEATH_NOT_YET && now_ns - o->gone_ns < OBITUARY_WAIT_NS)
-			continue;
-		if (death == MG_DEATH_SIGNAL)
-			quarantine(g, o->exe);
-		close(o->pidfd);
-		o->pidfd = -1;
+		*o = (struct mg_obituary){ .pidfd = t->pidfd, .stat_fd = t->proc.stat, .gone_ns = now_ns };
+		t->pidfd = t->proc.stat = -1;
+		mg_copy(o->exe, sizeof o->exe, t->exe);
+		o->open = !look_at(g, o, now_ns); /* at once: a quick parent reaps before the next tick */
+		return;
 	}
+}
+
+void mg_obituaries(struct mg_governor *g, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < MG_MAX_OBITUARIES; i++)
+		if (g->obituary[i].open)
+			g->obituary[i].open = !look_at(g, &g->obituary[i], now_ns);
 }
 
 static void on_gone(void *ctx, struct mg_peer *p, const char *why)

@@ -272,13 +272,48 @@ static void run_rule(struct mg_engine *e, struct mg_target *t, unsigned rule, co
 
 /* ---- one target ---- */
 
-static void drop_lost(struct mg_target *t, uint64_t now_ns)
+/* Writes the record of a command that is over, with what it cost in faults. */
+static void close_record(struct mg_engine *e, struct mg_pending *p)
+{
+	struct mg_record *r = e->audit ? mg_audit_find(e->audit, p->seq) : NULL;
+
+	p->used = false;
+	if (!r || r->outcome.state == MG_OUTCOME_DRY)
+		return;
+	if (r->outcome.state == MG_OUTCOME_PENDING)
+		r->outcome.state = MG_OUTCOME_LOST;
+	if (p->want.verb == MG_VERB_ACTION && p->done_ns) {
+		r->outcome.minflt = round(p->minflt);
+		r->outcome.majflt = round(p->majflt);
+	}
+	mg_audit_write(e->audit, r);
+}
+
+/* Adds this tick's faults to what is being verified; ends windows, and commands that nobody answered. */
+static void watch_pending(struct mg_engine *e, struct mg_target *t, uint64_t now_ns)
+{
+	struct mg_value minflt = mg_sample_read(&t->sig[MG_SIG_PROC_MINFLT_RATE], now_ns);
+	struct mg_value majflt = mg_sample_read(&t->sig[MG_SIG_PROC_MAJFLT_RATE], now_ns);
+	double dt = (double)e->config->interval_ns / 1e9;
+
+	for (unsigned i = 0; i < MG_MAX_PENDING; i++) {
+		struct mg_pending *p = &t->pending[i];
+		if (!p->used)
+			continue;
+		p->minflt += minflt.known ? minflt.v * dt : 0;
+		p->majflt += majflt.known ? majflt.v * dt : 0;
+		if (p->done_ns ? now_ns - p->done_ns >= MG_VERIFY_NS : now_ns - p->sent_ns > MG_PENDING_NS) {
+			t->stats.lost += !p->done_ns && !p->dry;
+			close_record(e, p);
+		}
+	}
+}
+
+void mg_tick_gone(struct mg_engine *e, struct mg_target *t)
 {
 	for (unsigned i = 0; i < MG_MAX_PENDING; i++)
-		if (t->pending[i].used && now_ns - t->pending[i].sent_ns > MG_PENDING_NS) {
-			t->pending[i].used = false;
-			t->stats.lost += !t->pending[i].dry;
-		}
+		if (t->pending[i].used)
+			close_record(e, &t->pending[i]);
 }
 
 /* Settings that are really in the target go through its actuator, those of a dry run through the null one. */
@@ -322,7 +357,7 @@ static void tick_target(struct mg_engine *e, struct mg_target *t, uint64_t now_n
 	t->stats.ticks++;
 	take_share(t, now_ns);
 	watch_quiet(t, now_ns);
-	drop_lost(t, now_ns);
+	watch_pending(e, t, now_ns);
 	t->mode = mg_engine_mode(e, t, NULL);
 	if (t->mode == MG_MODE_OFF) {
 		mg_tick_restore(e, t, now_ns);
@@ -361,7 +396,7 @@ void mg_engine_tick(struct mg_engine *e, uint64_t now_ns, uint64_t lateness_ns)
 static struct mg_pending *pending_find(struct mg_target *t, uint64_t seq)
 {
 	for (unsigned i = 0; i < MG_MAX_PENDING; i++)
-		if (t->pending[i].used && t->pending[i].seq == seq)
+		if (t->pending[i].used && !t->pending[i].done_ns && t->pending[i].seq == seq)
 			return &t->pending[i];
 	return NULL;
 }
@@ -386,7 +421,7 @@ static void take_cost(struct mg_target *t, const struct mg_wire_msg *m, const st
 	r->outcome.longest_pause_ns = longest_us * 1000;
 }
 
-/* Tells guard and policy how an action ended. The kernel's word (resident before and after) is in the record. */
+/* Tells guard and policy how an action ended. */
 static void judge(struct mg_target *t, const struct mg_wire_msg *m, const struct mg_pending *p, uint64_t now_ns)
 {
 	uint64_t returned = 0;
@@ -427,11 +462,13 @@ void mg_tick_answer(struct mg_engine *e, struct mg_target *t, const struct mg_wi
 		t->stats.naks++;
 	if (p->rule < (t->spec ? t->spec->n_rules : 0))
 		judge(t, m, p, now_ns);
-	p->used = false;
-	if (!r || r->outcome.state != MG_OUTCOME_PENDING)
-		return;
-	r->outcome.state = m->verb == MG_WIRE_ACK ? MG_OUTCOME_DONE : MG_OUTCOME_REFUSED;
-	if (m->verb == MG_WIRE_NAK)
-		note_refusal(m, r);
-	mg_audit_write(e->audit, r);
+	if (r && r->outcome.state == MG_OUTCOME_PENDING) {
+		r->outcome.state = m->verb == MG_WIRE_ACK ? MG_OUTCOME_DONE : MG_OUTCOME_REFUSED;
+		if (m->verb == MG_WIRE_NAK)
+			note_refusal(m, r);
+	}
+	if (p->want.verb == MG_VERB_ACTION && m->verb == MG_WIRE_ACK)
+		p->done_ns = now_ns; /* written when its window ends */
+	else
+		close_record(e, p);
 }

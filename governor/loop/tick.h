@@ -10,6 +10,8 @@
 void mg_tick_answer(struct mg_engine *e, struct mg_target *t, const struct mg_wire_msg *m, uint64_t now_ns);
 /* Sends RESTORE when something was set; no-op otherwise. */
 void mg_tick_restore(struct mg_engine *e, struct mg_target *t, uint64_t now_ns);
+/* The target ends: what was under way is recorded as it stands. */
+void mg_tick_gone(struct mg_engine *e, struct mg_target *t);
 /* True while a target is only watched: it has not reported yet, or it (or the governor) is new. */
 bool mg_engine_watching(const struct mg_engine *e, const struct mg_target *t, uint64_t now_ns);
 

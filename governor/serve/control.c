@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The control socket. Reads datagrams of connected targets, checks who sent them and what is in them, and hands parsed messages to
- * its owner; called by the loop. Nothing a peer does may crash or stall it: every call on a peer's socket sits in an alarm window
- * (control_alarm.c), descriptors are judged by control_rights.c, users by control_users.c, and each peer has a budget of messages.
- * One such call may wait 50 ms; the turn then makes no further one, so a crowd of hostile peers costs no more than one does.
- * A connection that ends is taken out of epoll at once; its owner hears of it, and it is closed, from a timer that is due in the
- * same turn or the next, so that no callback frees what its caller still holds. */
+/* The control socket. Reads datagrams of connected targets, checks who sent them and what is in them, and hands parsed messages
+ * to its owner; called by the loop. Nothing a peer does may crash or stall it: every call on a peer's socket sits in an alarm
+ * window (control_alarm.c), descriptors are judged by control_rights.c, users by control_users.c, and each peer has a budget of
+ * messages. One such call may wait 50 ms; the turn then makes no further one, so a crowd of hostile peers costs no more than one
+ * does. A connection that ends is taken out of epoll at once; its owner hears of it, and it is closed, from a timer that is due in
+ * the same turn or the next, so that no callback frees what its caller still holds. */
 #include "governor/serve/control.h"
 
 #include <errno.h>
@@ -353,7 +353,8 @@ static void shed_one(struct mg_control *c)
 		close(c->reserve_fd);
 	int fd = accept_one(c);
 	if (fd >= 0) {
-		turn_away(c, fd, &nobody, "full", "the governor has no descriptors left", "raise its limit of open files (LimitNOFILE=, ulimit -n)");
+		turn_away(c, fd, &nobody, "full", "the governor has no descriptors left",
+			  "raise its limit of open files (LimitNOFILE=, ulimit -n)");
 		note_stall(c, mg_alarm_close(&c->alarm, fd));
 	}
 	c->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -464,11 +465,14 @@ static void receive(struct mg_peer *p, struct inbox *in)
 	in->n_fds = in->len < 0 || p->state != PEER_WAITS ? 0 : mg_rights_take(&msg, in->fd);
 }
 
-static const char *const hello_keys[] = { "min", "max", "role", "id", "exe", "cmdline", "pid", "start_ns", "runtime", "allocator",
-	"allocator_version", "libc", "page_size", "label.*", "knobs", "actions", "scope", "fds", "knob.*", "baseline.*", "governors", NULL };
-static const char *const report_keys[] = { "seq", "at_ns", "resident", "live", "live_age_ms", "free_resident", "returnable", "alloc_rate",
-	"charge", "heap.*", "cache.*", "knob.*", "baseline.*", "contended", "pending", "sealed", "cow", "purges", "purged_bytes",
-	"longest_pause_us", NULL };
+static const char *const hello_keys[] = {
+	"min", "max", "role", "id", "exe", "cmdline", "pid", "start_ns", "runtime", "allocator", "allocator_version", "libc", "page_size",
+	"label.*", "knobs", "actions", "scope", "fds", "knob.*", "baseline.*", "governors", NULL,
+};
+static const char *const report_keys[] = {
+	"seq", "at_ns", "resident", "live", "live_age_ms", "free_resident", "returnable", "alloc_rate", "charge", "heap.*", "cache.*",
+	"knob.*", "baseline.*", "contended", "pending", "sealed", "cow", "purges", "purged_bytes", "longest_pause_us", NULL,
+};
 static const char *const ack_keys[] = { "seq", "knob.*", "returned", "took_us", "longest_us", "more", NULL };
 static const char *const nak_keys[] = { "seq", "code", "why", "knob", NULL };
 static const char *const error_keys[] = { "code", "why", NULL };
@@ -502,8 +506,8 @@ static const struct fault *read_message(struct mg_control *c, const struct inbox
 		return &role;
 	if (mg_wire_understood(&c->msg, known_keys[c->msg.verb], &stranger))
 		return NULL;
-	snprintf(c->why, sizeof c->why, "key %.*s must be understood and is not known", stranger->key_len > 64 ? 64 : stranger->key_len,
-		 stranger->key);
+	snprintf(c->why, sizeof c->why, "key %.*s must be understood and is not known",
+		 stranger->key_len > 64 ? 64 : stranger->key_len, stranger->key);
 	*f = (struct fault){ "must", c->why, false };
 	return f;
 }
@@ -680,6 +684,7 @@ void *mg_peer_user(const struct mg_peer *p)
 void mg_control_stats(const struct mg_control *c, struct mg_control_stats *ret)
 {
 	*ret = c->stats;
+	ret->no_acl = c->listener.no_acl;
 }
 
 void mg_control_allow(struct mg_control *c, const struct mg_control_conf *conf)
@@ -688,6 +693,7 @@ void mg_control_allow(struct mg_control *c, const struct mg_control_conf *conf)
 	c->conf.n_uids = conf->n_uids;
 	c->conf.allow_gids = conf->allow_gids;
 	c->conf.n_gids = conf->n_gids;
+	mg_listener_allow(&c->listener, &c->conf);
 }
 
 static void timers_init(struct mg_control *c)

@@ -13,6 +13,7 @@
 struct mg_control;
 struct mg_peer; /* one connection */
 
+#define MG_CONTROL_MAX_IDS 64 /* of either list */
 struct mg_control_conf {
 	char path[108];
 	mode_t mode;                      /* 0660 unless configured; never 0666 */
@@ -27,7 +28,7 @@ struct mg_hello {
 	uid_t uid; gid_t gid; pid_t pid;  /* from SO_PEERCRED; pid 0: another PID namespace */
 	const struct mg_wire_msg *msg;
 	unsigned n_fds;
-	int fds[MG_WIRE_MAX_FDS];         /* in the order of the `fds` tags; the callee takes those it keeps and sets them to -1 */
+	int fds[MG_WIRE_MAX_FDS];         /* in the order of the tags; the callee takes those it keeps and sets them to -1 */
 };
 
 struct mg_control_ops {
@@ -35,7 +36,7 @@ struct mg_control_ops {
 	int (*hello)(void *ctx, struct mg_peer *p, struct mg_hello *h);
 	/* REPORT, ACK, NAK, BYE of a peer past its HELLO. */
 	void (*message)(void *ctx, struct mg_peer *p, const struct mg_wire_msg *m);
-	/* The connection of a kept peer ended. Called from the loop, never from inside mg_peer_drop; p is freed after it returns. */
+	/* The connection of a kept peer ended. Called from the loop, never inside mg_peer_drop; p is freed after it returns. */
 	void (*gone)(void *ctx, struct mg_peer *p, const char *why);
 	/* For logs and counters: a refused or broken peer, rate-limited by the log. line: what the operator can do, or "". */
 	void (*refused)(void *ctx, uid_t uid, gid_t gid, pid_t pid, const char *why, const char *line);
@@ -57,7 +58,11 @@ int mg_peer_send(struct mg_peer *p, const char *buf, size_t len);
 /* ERROR, then close; p stays valid until gone() of this or the next turn. */
 void mg_peer_drop(struct mg_peer *p, const char *code, const char *why);
 
-struct mg_control_stats { uint64_t accepted, refused, malformed, messages, sent, send_dropped, banned, rights_refused; unsigned peers; };
+struct mg_control_stats {
+	uint64_t accepted, refused, malformed, messages, sent, send_dropped, banned, rights_refused;
+	unsigned peers;
+	bool no_acl; /* the allow-lists reach no further than the socket's owner and group */
+};
 void mg_control_stats(const struct mg_control *c, struct mg_control_stats *ret);
 
 #endif

@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "governor/serve/control_acl.h"
 #include "governor/serve/control_rights.h"
 #include "governor/util/cleanup.h"
 #include "governor/util/str.h"
@@ -24,17 +25,21 @@ static int check_conf(const struct mg_control_conf *conf, struct mg_err *err)
 	if (conf->path[0] != '/')
 		return mg_fail(err, -EINVAL, "control.socket `%s` is not an absolute path", conf->path);
 	if (strlen(conf->path) + sizeof ".lock" > sizeof conf->path)
-		return mg_fail(err, -ENAMETOOLONG, "control.socket `%s` is longer than %zu bytes", conf->path, sizeof conf->path - sizeof ".lock");
+		return mg_fail(err, -ENAMETOOLONG, "control.socket `%s` is longer than %zu bytes", conf->path,
+			       sizeof conf->path - sizeof ".lock");
 	if (conf->mode & (S_IROTH | S_IWOTH))
-		return mg_fail(err, -EINVAL, "control socket mode %04o lets every user in: use 0660 and a group", (unsigned)conf->mode);
+		return mg_fail(err, -EINVAL, "control socket mode %04o lets every user in: use 0660 and a group",
+			       (unsigned)conf->mode);
 	return 0;
 }
 
 static struct sockaddr_un address(const char *path, const char *suffix)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct mg_buf text = mg_buf(a.sun_path, sizeof a.sun_path);
 
-	snprintf(a.sun_path, sizeof a.sun_path, "%s%s", path, suffix);
+	mg_buf_put(&text, path, strlen(path)); /* check_conf saw to it that both fit */
+	mg_buf_put(&text, suffix, strlen(suffix));
 	return a;
 }
 
@@ -88,7 +93,7 @@ static int bind_at(int fd, const struct mg_control_conf *conf, const struct sock
 	/* Nobody can connect yet: it does not listen. */
 	if (chmod(a->sun_path, conf->mode ? conf->mode : DEFAULT_MODE) < 0 || listen(fd, BACKLOG) < 0)
 		return mg_fail(err, -errno, "cannot set up %s: %s", a->sun_path, strerror(errno));
-	return 0;
+	return mg_control_acl(a->sun_path, conf) < 0; /* 1: the allow-lists reach no further than owner and group */
 }
 
 static int publish(struct mg_listener *s, const struct sockaddr_un *a, struct mg_err *err)
@@ -120,7 +125,8 @@ int mg_listener_open(struct mg_listener *s, const struct mg_control_conf *conf, 
 	mg_copy(s->path, sizeof s->path, conf->path);
 	s->passes_rights = mg_rights_pass(fd, false) < 0;
 	r = bind_at(fd, conf, &fresh, err);
-	if (r == 0)
+	s->no_acl = r > 0;
+	if (r >= 0)
 		r = publish(s, &fresh, err);
 	if (r < 0) {
 		unlink(fresh.sun_path);
@@ -130,6 +136,12 @@ int mg_listener_open(struct mg_listener *s, const struct mg_control_conf *conf, 
 	s->lock_fd = lock;
 	fd = lock = -1;
 	return 0;
+}
+
+void mg_listener_allow(struct mg_listener *s, const struct mg_control_conf *conf)
+{
+	give_group(s->path, conf);
+	s->no_acl = mg_control_acl(s->path, conf) < 0;
 }
 
 void mg_listener_close(struct mg_listener *s)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Judges descriptors received with SCM_RIGHTS. Reads what the kernel knows of a file without asking its server (statx without
- * sync, flags, the name behind /proc/self/fd), and on devices that the governor's own mounts do not share - procfs has one for each
- * PID namespace - asks fstatfs in a thread that may be left behind. Called by control.c with the descriptors of a HELLO. */
+ * sync, flags, the name behind /proc/self/fd), and on devices that the governor's own mounts do not share - procfs has one for
+ * each PID namespace - asks fstatfs in a thread that may be left behind. Called by control.c with the descriptors of a HELLO. */
 #include "governor/serve/control_rights.h"
 
 #include <errno.h>
@@ -378,7 +378,8 @@ static int name_one(const char *tag, size_t len, int *fd, enum fs fs, const char
 	return 0;
 }
 
-static int check_all(const struct mg_rights *r, const char *tags, int fd[], unsigned n, struct mg_errand **errand, const char **why)
+static int check_all(const struct mg_rights *r, const char *tags, int fd[], unsigned n, struct mg_errand **errand,
+		     const char **why)
 {
 	enum fs fs[MG_WIRE_MAX_FDS];
 	bool strange = false;
@@ -398,7 +399,8 @@ static int check_all(const struct mg_rights *r, const char *tags, int fd[], unsi
 	return res;
 }
 
-int mg_rights_check(const struct mg_rights *r, const char *tags, int fd[], unsigned n, struct mg_errand **errand, const char **why)
+int mg_rights_check(const struct mg_rights *r, const char *tags, int fd[], unsigned n, struct mg_errand **errand,
+		    const char **why)
 {
 	*errand = NULL;
 	*why = "its descriptors cannot be checked now";

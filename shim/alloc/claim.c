@@ -41,9 +41,10 @@
 #define BATCH_BYTES  (16u << 20) /* held and still resident at most; also bounds how long the mmap lock is held */
 #define LEAST_BATCH  (1u << 20)
 #define LARGEST      (32u << 20) /* first size asked for; half of glibc's largest heap */
+#define FINE_BELOW   (256u << 10)
 #define SEED_BYTES   2000        /* past the thread cache, so that it comes from the arena */
 #define HEAP_SHIFT   26          /* glibc's heaps are aligned to 64 MiB */
-#define REST_EVERY   256         /* blocks between two rests, which let a waiting thread have the arena's lock */
+#define REST_EVERY   64          /* blocks between two rests, which let a waiting thread have the arena's lock */
 #define REST_NS      20000
 #define ARENAS_PER_CORE 8       /* glibc's limit on 64-bit machines */
 #define SHIM_THREADS 2           /* link and runtime: what a program with one thread has besides */
@@ -259,8 +260,14 @@ static bool has_free(struct pass *p, size_t size)
 	return old && wanted;
 }
 
-/* From large to small by halves, and where there is something by a 32nd part: what a claimed chunk leaves behind is at most
- * that part, and is taken next. An arena with nothing to give costs a few failed calls. */
+/* The next smaller size. What a claimed chunk leaves behind is at most the step, and its header may cost a page that could have
+ * gone: one of many in a large chunk, so that small chunks need the small steps. */
+static size_t step(size_t size)
+{
+	return size > FINE_BELOW ? size / 32 : size / 128;
+}
+
+/* From large to small by halves, and where there is something in steps. An arena with nothing to give costs a few failed calls. */
 static void sweep(struct pass *p, struct helper *h)
 {
 	size_t least = p->page + sizeof(struct block);
@@ -270,7 +277,7 @@ static void sweep(struct pass *p, struct helper *h)
 
 		if (over_bound(p) || !has_free(p, end))
 			continue;
-		for (size_t size = top; size >= end && !p->ret->stopped; size -= size / 32)
+		for (size_t size = top; size >= end && !p->ret->stopped; size -= step(size))
 			while (claim_one(p, h, size))
 				;
 	}
@@ -381,7 +388,7 @@ static unsigned thread_room(void)
 		{ "/sys/fs/cgroup/pids.max", "/sys/fs/cgroup/pids.current" },
 		{ "/sys/fs/cgroup/pids/pids.max", "/sys/fs/cgroup/pids/pids.current" },
 	};
-	struct rlimit64 limit = { 0 };
+	struct rlimit limit = { 0 };
 	uint64_t room = MAX_HELPERS, max, now;
 
 	for (unsigned i = 0; i < sizeof pids / sizeof pids[0]; i++)
@@ -400,9 +407,9 @@ static uint64_t address_room(void)
 	uint64_t used = mg_host_vsize(), room = used;
 
 	for (unsigned i = 0; i < sizeof which / sizeof which[0]; i++) {
-		struct rlimit64 limit = { 0 };
+		struct rlimit limit = { 0 };
 
-		if (mg_sys4(__NR_prlimit64, 0, which[i], NULL, &limit) < 0 || limit.rlim_cur == RLIM64_INFINITY)
+		if (mg_sys4(__NR_prlimit64, 0, which[i], NULL, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
 			continue;
 		uint64_t left = mg_host_above(limit.rlim_cur, used) / 2;
 		room = left < room ? left : room;
@@ -439,11 +446,12 @@ static int visit_arenas(struct pass *p)
 			if (alone || !ring_in_reach)
 				return 0;
 		}
-		/* once when it was unowned or made, twice in the ring, which skips an arena that is locked just then */
-		if (times_seen(p, &p->helper[p->n - 1]) > 2)
+		/* once when it was unowned or made, three times in the ring, which skips an arena that is locked just then */
+		if (times_seen(p, &p->helper[p->n - 1]) > 3) {
+			p->ret->whole = true;
 			return 0;
+		}
 	}
-	p->ret->stopped |= most == 0;
 	return p->n ? 0 : -EAGAIN;
 }
 

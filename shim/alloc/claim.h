@@ -21,7 +21,7 @@ struct mg_claim_result {
 	uint32_t helpers;    /* threads started */
 	uint32_t made;       /* arenas that did not exist before; glibc keeps them for ever */
 	bool stopped;        /* by a bound, a cancel or a failed thread: there may be more */
-	bool whole;          /* certain that every arena was visited: no thread of the program may own one */
+	bool whole;          /* every arena was visited: the program's only one, or the whole ring, three times */
 };
 
 /* One pass. 0; -ENOTSUP when the kernel or a filter does not allow it (nothing was done); -EAGAIN when no thread may be

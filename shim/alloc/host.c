@@ -6,14 +6,17 @@
 #include <asm/unistd.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <time.h>
 
+#include "shim/sample.h"
 #include "shim/sys.h"
 
 #define SMALL_FILE 128
 
 MG_WEAK(clock_gettime);
 MG_WEAK(dladdr);
+MG_WEAK(dladdr1);
 MG_WEAK(malloc);
 MG_WEAK(free);
 
@@ -53,7 +56,7 @@ static bool slurp(const char *path, char text[static SMALL_FILE])
 	return n > 0;
 }
 
-static const char *scan(const char *s, uint64_t *ret)
+const char *mg_host_scan(const char *s, uint64_t *ret)
 {
 	*ret = 0;
 	while (*s == ' ')
@@ -69,10 +72,12 @@ static bool statm(uint64_t field[static 3])
 	char text[SMALL_FILE];
 	const char *s = text;
 
+	if (mg_sample_statm)
+		return mg_sample_statm(field);
 	if (!slurp("/proc/self/statm", text))
 		return false;
 	for (int i = 0; i < 3; i++)
-		s = scan(s, &field[i]);
+		s = mg_host_scan(s, &field[i]);
 	return true;
 }
 
@@ -96,7 +101,7 @@ bool mg_host_number(const char *path, uint64_t *ret)
 
 	if (!slurp(path, text) || text[0] < '0' || text[0] > '9')
 		return false;
-	(void)scan(text, ret);
+	(void)mg_host_scan(text, ret);
 	return true;
 }
 
@@ -120,14 +125,14 @@ bool mg_host_cancelled(const struct mg_purge_request *q)
 	return q->cancel && atomic_load_explicit(q->cancel, memory_order_relaxed);
 }
 
-static bool contains(const char *s, const char *part)
+const char *mg_host_find(const char *s, const char *part)
 {
 	size_t n = strlen(part);
 
 	for (; *s; s++)
 		if (strncmp(s, part, n) == 0)
-			return true;
-	return false;
+			return s;
+	return NULL;
 }
 
 bool mg_host_owner_has(const char *symbol, const char *part)
@@ -135,7 +140,15 @@ bool mg_host_owner_has(const char *symbol, const char *part)
 	void *address = mg_host_symbol(symbol);
 	Dl_info where;
 
-	return address && dladdr && dladdr(address, &where) && where.dli_fname && contains(where.dli_fname, part);
+	return address && dladdr && dladdr(address, &where) && where.dli_fname && mg_host_find(where.dli_fname, part);
+}
+
+bool mg_host_is_import(const void *address)
+{
+	const ElfW(Sym) *symbol = NULL;
+	Dl_info where;
+
+	return dladdr1 && dladdr1(address, &where, (void **)&symbol, RTLD_DL_SYMENT) && symbol && symbol->st_shndx == SHN_UNDEF;
 }
 
 /* The program's load address: that of its own headers, which the kernel put into the auxiliary vector. */

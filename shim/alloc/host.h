@@ -22,6 +22,8 @@ void *mg_host_symbol(const char *name);
 /* True when the object that the dynamic linker names for the symbol has this text in its path. Taken with the limits of
  * dladdr: in a program at a fixed address it names the program. */
 bool mg_host_owner_has(const char *symbol, const char *part);
+/* True when address is no definition but a program's own entry for calling an imported function. */
+bool mg_host_is_import(const void *address);
 /* True when the dynamic linker names the program itself, or there is none to ask. */
 bool mg_host_in_program(const char *symbol);
 /* In bytes, from the auxiliary vector; never zero. */
@@ -42,6 +44,10 @@ static inline uint64_t mg_host_above(uint64_t a, uint64_t b)
 /* Reads the unsigned number at the start of a file. False when the file is missing or says something else ("max"). */
 bool mg_host_number(const char *path, uint64_t *ret);
 
+/* Reads blanks and an unsigned number; returns what follows. */
+const char *mg_host_scan(const char *s, uint64_t *ret);
+/* Where the text is in s, NULL when it is not. */
+const char *mg_host_find(const char *s, const char *part);
 /* For allocators that cannot be asked and cannot be told. */
 void mg_host_no_stats(struct mg_alloc_stats *ret, bool want_live);
 int mg_host_no_purge(const struct mg_purge_request *q, struct mg_purge_result *ret);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gperftools' tcmalloc through its C API. ReleaseToSystem holds the page heap's lock, which every thread needs, and takes no
  * less than a whole free span: asked for one page at a time it releases one span a call, so a purge is a row of short calls,
- * and the longest is the largest span. Which that is cannot be asked; all free bytes as one span is the bound that is kept to.
+ * and the longest is the largest span. How large that may be is read from its statistics' text; all free bytes where it says
+ * nothing.
  * The decay is its aggressive decommit: a freed span goes back at once (0 ms) or stays (off); there is nothing between.
  * Called on the runtime thread. */
 #include <errno.h>
@@ -17,7 +18,14 @@
 #define NS_PER_BYTE   0.06
 #define LARGE_SPAN    (1u << 20) /* smaller spans are all call, no pages: they teach nothing about bytes */
 
+/* The statistics' line on spans above 128 pages: how many, and MiB in all. */
+#define LARGE_LINE  "large *"
+#define TEXT_BYTES  (64u << 10) /* below 10,000 tcmalloc leaves the spans out */
+#define SMALL_MOST  (8u << 20)  /* 128 pages at the largest page size it can be built with */
+#define LARGE_LEAST (512u << 10) /* and at the smallest */
+
 static struct {
+	void (*text)(char *, int);
 	int (*ownership)(const void *);
 	int (*get)(const char *, size_t *);
 	int (*set)(const char *, size_t);
@@ -33,6 +41,7 @@ static bool probe(void)
 	sym.get = (int (*)(const char *, size_t *))mg_host_symbol("MallocExtension_GetNumericProperty");
 	sym.set = (int (*)(const char *, size_t))mg_host_symbol("MallocExtension_SetNumericProperty");
 	sym.release = (void (*)(size_t))mg_host_symbol("MallocExtension_ReleaseToSystem");
+	sym.text = (void (*)(char *, int))mg_host_symbol("MallocExtension_GetStats");
 	sym.version = (const char *(*)(int *, int *, const char **))mg_host_symbol("tc_version");
 	if (!sym.ownership || !sym.get || !sym.release)
 		return false;
@@ -69,6 +78,28 @@ static void stats(struct mg_alloc_stats *ret, bool want_live)
 	ret->took_ns = mg_host_now_ns() - start;
 }
 
+/* The least that the largest free span is known not to exceed. Spans already given back count: they make it too large only. */
+static uint64_t largest_span_bound(uint64_t free_bytes)
+{
+	char *text = sym.text ? mg_host_alloc(TEXT_BYTES) : NULL;
+	uint64_t spans = 0, mib = 0, bound = free_bytes;
+
+	if (!text)
+		return bound;
+	text[0] = '\0';
+	sym.text(text, TEXT_BYTES);
+	const char *line = mg_host_find(text, LARGE_LINE);
+	const char *total = line ? mg_host_find(mg_host_scan(line + sizeof LARGE_LINE - 1, &spans), "~") : NULL;
+	if (total) {
+		(void)mg_host_scan(total + 1, &mib);
+		bound = (mib + 1) << 20; /* the text says tenths, rounded */
+		bound = spans > 1 ? mg_host_above(bound, (spans - 1) * LARGE_LEAST) : bound;
+		bound = bound > SMALL_MOST ? bound : SMALL_MOST;
+	}
+	mg_host_free(text);
+	return bound < free_bytes ? bound : free_bytes;
+}
+
 /* Releases one span, as far as can be: tcmalloc keeps what a call released beyond the bytes asked for as a credit, which later
  * calls must ask for first. So ask for what the last call gave. Returns the bytes by which the page heap's free ones fell. */
 static uint64_t release_one(uint64_t ask, struct mg_purge_result *r)
@@ -98,7 +129,7 @@ static int purge(const struct mg_purge_request *q, struct mg_purge_result *ret)
 
 	if (free_bytes == MG_STAT_UNKNOWN)
 		return -ENOTSUP;
-	if (q->max_pause_ns && (double)free_bytes * ns_per_byte > (double)q->max_pause_ns)
+	if (q->max_pause_ns && (double)largest_span_bound(free_bytes) * ns_per_byte > (double)q->max_pause_ns)
 		return -EAGAIN;
 	/* a credit of unknown size may be left from before: doubling finds its end, at the latest at all free bytes */
 	for (uint64_t ask = 1; ask / 2 <= free_bytes && property("tcmalloc.pageheap_free_bytes") > 0 && !out.more;) {

@@ -2,18 +2,15 @@
 /* What claiming promises on glibc: threads that allocate meanwhile hardly wait, nothing is damaged however often it runs, a
  * program with one thread gets no arenas, and where it cannot run the pause bound decides about malloc_trim. */
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <malloc.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "shim/alloc/host.h"
+#include "tests/alloc/filter.h"
 #include "tests/alloc/heap.h"
 #include "tests/alloc/runtime_thread.h"
 #include "tests/check.h"
@@ -21,6 +18,8 @@
 #define PAUSE_NS 10000000ull
 #define NO_PAUSE 0
 #define LIVE 512
+#define STRESS_NS 5000000000ull
+#define SHORT_NS 20000000ull /* what a busy machine adds to any wait */
 
 static const struct mg_allocator_ops *ops;
 
@@ -150,29 +149,136 @@ static struct outcome under_load(unsigned threads, size_t bytes, enum mg_heap_pa
 	return o;
 }
 
+struct load {
+	const char *name;
+	unsigned threads;
+	enum mg_heap_pattern pattern;
+};
+
+/* One comparison; false when it missed the marks. */
+static bool compare(const struct load *l)
+{
+	struct outcome trim = under_load(l->threads, 512 * MG_MIB, l->pattern, TRIM);
+	struct outcome ours = under_load(l->threads, 512 * MG_MIB, l->pattern, OURS);
+	double share = (double)(ours.before - ours.after) / (double)(trim.before - trim.after);
+
+	printf("%s: malloc_trim %.0f ms, longest wait %.2f ms (control %.2f); purge %.0f ms, longest %.2f ms (control %.2f), "
+	       "returns %.3f of it, wait ratio %.3f\n", l->name, (double)trim.took_ns / 1e6, (double)trim.longest_ns / 1e6,
+	       (double)trim.control_ns / 1e6, (double)ours.took_ns / 1e6, (double)ours.longest_ns / 1e6,
+	       (double)ours.control_ns / 1e6, share, (double)ours.longest_ns / (double)trim.longest_ns);
+	return share >= 0.9 && ours.longest_ns < trim.longest_ns / 2 + SHORT_NS;
+}
+
+/* Waits are the scheduler's too, and an arena locked at every look is missed: on a busy machine one try in three must do. */
 static void threads_hardly_wait(void **state)
 {
 	(void)state;
-	static const struct {
-		const char *name;
-		unsigned threads;
-		enum mg_heap_pattern pattern;
-	} rows[] = {
+	static const struct load loads[] = {
 		{ "burst, 1 thread", 1, MG_HEAP_BURST },
 		{ "burst, 4 threads", 4, MG_HEAP_BURST },
 		{ "random, 4 threads", 4, MG_HEAP_RANDOM },
 	};
 
-	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		struct outcome trim = under_load(rows[i].threads, 512 * MG_MIB, rows[i].pattern, TRIM);
-		struct outcome ours = under_load(rows[i].threads, 512 * MG_MIB, rows[i].pattern, OURS);
-		double share = (double)(ours.before - ours.after) / (double)(trim.before - trim.after);
+	for (size_t i = 0; i < sizeof loads / sizeof loads[0]; i++)
+		check(compare(&loads[i]) || compare(&loads[i]) || compare(&loads[i]),
+		      "%s: nine tenths of what malloc_trim returns, and no thread waits half as long", loads[i].name);
+}
 
-		printf("%s: malloc_trim %.0f ms, longest wait %.2f ms (control %.2f); purge %.0f ms, longest %.2f ms (control %.2f), "
-		       "returns %.3f of it, wait ratio %.3f\n", rows[i].name, (double)trim.took_ns / 1e6, (double)trim.longest_ns / 1e6,
-		       (double)trim.control_ns / 1e6, (double)ours.took_ns / 1e6, (double)ours.longest_ns / 1e6,
-		       (double)ours.control_ns / 1e6, share, (double)ours.longest_ns / (double)trim.longest_ns);
-		check(share >= 0.9, "%s: at least nine tenths of what malloc_trim returns: %.3f", rows[i].name, share);
+/* Purges of every kind over and over: bounded, unbounded, cancelled on the way. */
+static void nothing_is_damaged(void **state)
+{
+	(void)state;
+	struct busy b[4];
+	_Atomic bool cancel = false;
+	uint64_t damaged = 0, purges = 0, end = mg_host_now_ns() + STRESS_NS, seed = mg_host_now_ns();
+
+	printf("seed %llu\n", (unsigned long long)seed);
+	start_busy(b, 4, 128 * MG_MIB, MG_HEAP_RANDOM);
+	for (; mg_host_now_ns() < end; purges++) {
+		struct mg_purge_call c = { .ops = ops, .q = { .bytes = UINT64_MAX, .max_pause_ns = PAUSE_NS, .cancel = &cancel } };
+		pthread_t t;
+
+		if (mg_heap_random(&seed) % 4 == 0)
+			c.q.bytes = mg_heap_random(&seed) % (8 * MG_MIB);
+		check(pthread_create(&t, NULL, mg_purge_thread, &c) == 0, "the runtime thread starts");
+		usleep((useconds_t)(mg_heap_random(&seed) % 30000));
+		atomic_store(&cancel, mg_heap_random(&seed) % 4 == 0);
+		pthread_join(t, NULL);
+		atomic_store(&cancel, false);
+		check(c.ret == 0, "a purge in a running program is not refused, got %d", c.ret);
+	}
+	uint64_t operations = end_busy(b, 4, &damaged);
+	printf("%llu purges, %llu operations\n", (unsigned long long)purges, (unsigned long long)operations);
+	check(purges >= 10 && operations > 10000, "there was something to damage");
+	check(damaged == 0, "every block held what was written: %llu did not (seed above)", (unsigned long long)damaged);
+}
+
+/* Two of glibc's arenas, this thread's and the helper's, are 64 MiB of reserved address space each. */
+static void one_thread_gets_no_arenas(void **state)
+{
+	(void)state;
+	struct mg_heap heap = { .bytes = 64 * MG_MIB, .pattern = MG_HEAP_BURST };
+
+	mg_heap_make(&heap);
+	uint64_t before = mg_host_vsize();
+	size_t in_use = mallinfo2().uordblks;
+	struct mg_purge_call c = mg_purge(ops, UINT64_MAX, PAUSE_NS);
+	uint64_t grown = mg_host_above(mg_host_vsize(), before);
+	check(c.ret == 0 && c.r.returned > 48 * MG_MIB, "the main arena is reached: %llu MiB",
+	      (unsigned long long)(c.r.returned / MG_MIB));
+	check(mallinfo2().uordblks < in_use + MG_MIB, "every claimed chunk is free again: %zu bytes more are in use",
+	      mallinfo2().uordblks - in_use);
+	check(grown <= 2 * 64 * MG_MIB + MG_MIB, "without arenas for every core: address space grew by %llu MiB",
+	      (unsigned long long)(grown / MG_MIB));
+	check(mg_heap_damage(&heap) == 0, "no live block is touched");
+	mg_heap_end(&heap);
+}
+
+static void forbid_threads(void)
+{
+	struct rlimit few = { 8, 8 };
+
+	if (setrlimit(RLIMIT_NPROC, &few))
+		abort();
+}
+
+/* In a child: what it forbids to itself ends with it. Exit status: a bit for each thing that went wrong. */
+static int without(void (*forbid)(void))
+{
+	struct mg_heap heap = { .bytes = 64 * MG_MIB, .pattern = MG_HEAP_BURST };
+	struct mg_purge_call c = { .ops = ops, .q = { .bytes = UINT64_MAX, .max_pause_ns = PAUSE_NS } };
+
+	mg_heap_make(&heap);
+	forbid();
+	uint64_t before = mg_host_anon();
+	(void)mg_purge_thread(&c);
+	int wrong = (c.ret != -EAGAIN) | (mg_host_above(before, mg_host_anon()) > MG_MIB) << 1;
+	c.q.max_pause_ns = NO_PAUSE;
+	(void)mg_purge_thread(&c);
+	return wrong | (c.ret != 0) << 2 | (c.r.returned < 48 * MG_MIB) << 3 | (mg_heap_damage(&heap) != 0) << 4;
+}
+
+static void the_bound_is_kept_without_claims(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name;
+		void (*forbid)(void);
+	} rows[] = { { "filters forbidden", mg_forbid_filters }, { "threads forbidden", forbid_threads } };
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		int status = 0;
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(without(rows[i].forbid));
+		waitpid(pid, &status, 0);
+		check(WIFEXITED(status), "%s: the child ends by itself", rows[i].name);
+		int wrong = WEXITSTATUS(status);
+		check(!(wrong & 1), "%s: a pause that malloc_trim cannot keep is refused", rows[i].name);
+		check(!(wrong & 2), "%s: and nothing is done", rows[i].name);
+		check(!(wrong & 12), "%s: without a bound malloc_trim returns the pages", rows[i].name);
+		check(!(wrong & 16), "%s: no live block is touched", rows[i].name);
 	}
 }
 
@@ -187,11 +293,18 @@ static void *link_thread(void *arg)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_thread_gets_no_arenas), /* first: the others leave arenas behind */
+		cmocka_unit_test(the_bound_is_kept_without_claims),
 		cmocka_unit_test(threads_hardly_wait),
+		cmocka_unit_test(nothing_is_damaged),
 	};
 
 	pthread_t link;
 
+	if (!mg_filters_work()) {
+		fprintf(stderr, "skipped: no seccomp filter can be installed here, so nothing can be claimed\n");
+		return 77;
+	}
 	if (pthread_create(&link, NULL, link_thread, NULL))
 		return 1;
 	ops = mg_detect();

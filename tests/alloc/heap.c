@@ -9,7 +9,7 @@
 
 #define SMALLEST 16
 #define SIZES 1200 /* 16 to 1215 bytes: 615 on average */
-#define RUN 256
+#define RUN 1024
 
 static unsigned char mark_of(const void *block, size_t size)
 {

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 enum mg_heap_pattern {
-	MG_HEAP_BURST,  /* blocks in runs of 256, nine of ten runs freed */
+	MG_HEAP_BURST,  /* blocks in runs of 1024, nine of ten runs freed */
 	MG_HEAP_RANDOM, /* nine of ten blocks freed at random: few whole pages, much work */
 	MG_HEAP_TAIL,   /* all freed but the last blocks: what a request's memory looks like */
 };

@@ -71,14 +71,24 @@ static void on_give_up(void *ctx, uint64_t now_ns)
 	mg_loop_stop(r->loop);
 }
 
-static const struct { const char *key; size_t offset, cap; } texts[] = {
+static const struct {
+	const char *key;
+	size_t offset, cap;
+} texts[] = {
 	{ "url", offsetof(struct mg_source, url), sizeof((struct mg_source *)0)->url },
-	{ "ca", offsetof(struct mg_source, ca_file), 256 }, { "cert", offsetof(struct mg_source, cert_file), 256 },
-	{ "key", offsetof(struct mg_source, key_file), 256 }, { "token", offsetof(struct mg_source, bearer_token_file), 256 },
+	{ "ca", offsetof(struct mg_source, ca_file), 256 },
+	{ "cert", offsetof(struct mg_source, cert_file), 256 },
+	{ "key", offsetof(struct mg_source, key_file), 256 },
+	{ "token", offsetof(struct mg_source, bearer_token_file), 256 },
 };
-static const struct { const char *key; size_t offset; } spans[] = {
-	{ "every_ms", offsetof(struct mg_source, every_ns) }, { "timeout_ms", offsetof(struct mg_source, timeout_ns) },
-	{ "max_age_ms", offsetof(struct mg_source, max_age_ns) }, { "range_ms", offsetof(struct mg_source, range_ns) },
+static const struct {
+	const char *key;
+	size_t offset;
+} spans[] = {
+	{ "every_ms", offsetof(struct mg_source, every_ns) },
+	{ "timeout_ms", offsetof(struct mg_source, timeout_ns) },
+	{ "max_age_ms", offsetof(struct mg_source, max_age_ns) },
+	{ "range_ms", offsetof(struct mg_source, range_ns) },
 };
 
 static bool set(struct mg_source *s, const char *key, size_t len, const char *value)
@@ -126,8 +136,9 @@ static void print_stats(const struct mg_sources *s)
 	struct mg_source_stats st;
 
 	mg_sources_stats(s, 0, &st);
-	printf("{\"stats\":{\"scrapes\":%llu,\"failures\":%llu,\"bytes\":%llu,\"series\":%llu,\"ok\":%s}}\n", (unsigned long long)st.scrapes,
-	       (unsigned long long)st.failures, (unsigned long long)st.bytes, (unsigned long long)st.series, st.last_ok_ns ? "true" : "false");
+	printf("{\"stats\":{\"scrapes\":%llu,\"failures\":%llu,\"bytes\":%llu,\"series\":%llu,\"ok\":%s}}\n",
+	       (unsigned long long)st.scrapes, (unsigned long long)st.failures, (unsigned long long)st.bytes,
+	       (unsigned long long)st.series, st.last_ok_ns ? "true" : "false");
 }
 
 static int run_source(struct run *r, struct mg_err *err)
@@ -162,8 +173,9 @@ int main(int argc, char **argv)
 		return 2;
 	r.config.n_sources = 1;
 	r.give_up = (struct mg_timer){ .f = on_give_up, .ctx = &r, .slot = -1 };
-	r.config.sources[0] = (struct mg_source){ .name = "test", .every_ns = 200 * MG_NS_PER_MS, .timeout_ns = 5 * MG_NS_PER_S,
-						  .max_age_ns = 60 * MG_NS_PER_S };
+	r.config.sources[0] = (struct mg_source){
+		.name = "test", .every_ns = 200 * MG_NS_PER_MS, .timeout_ns = 5 * MG_NS_PER_S, .max_age_ns = 60 * MG_NS_PER_S
+	};
 	for (int i = 2; i < argc; i++)
 		if (!read_argument(&r, argv[i]))
 			return 2;

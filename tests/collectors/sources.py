@@ -30,8 +30,8 @@ class Fetched:
         return values[-1] if values else None
 
 
-def fetch(count, *signals, **settings):
-    """Runs a source until `count` samples and failures have come."""
+def fetch(count, *signals, under=(), **settings):
+    """Runs a source until `count` samples and failures have come; `under`: words before the command."""
     words = [f"{key}={value}" for key, value in settings.items()]
-    done = subprocess.run([FETCH, str(count), *words, *signals], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([*under, FETCH, str(count), *words, *signals], capture_output=True, text=True, timeout=60, check=False)
     return Fetched(done)

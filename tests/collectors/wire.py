@@ -13,7 +13,7 @@ import time
 
 from sources import fetch
 
-from harness import Skipped, check, run_tests
+from harness import Skipped, check, need_root, run_tests
 
 TEXT = "text/plain; version=0.0.4"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -88,7 +88,8 @@ def selected_series(scratch):
 def connection_is_kept(scratch):
     server = serve(scratch, b"a 1\n")
     got = fetch(10, "app.a:a", url=f"{server.url}/metrics", every_ms=20)
-    check(len(got.samples) == 10 and len(server.connections) == 1, f"ten scrapes take one connection, not {len(server.connections)}")
+    check(len(got.samples) == 10, f"ten scrapes: {got}")
+    check(len(server.connections) == 1, f"they take one connection, not {len(server.connections)}")
 
 
 def openmetrics(scratch):
@@ -164,6 +165,25 @@ def slow_server(scratch):
     check(time.monotonic() - start < 5, "the timeout of the source ends it")
 
 
+def mute_name_server(scratch):
+    """A name that is never answered costs a scrape its timeout and the loop nothing: every turn comes when it is due."""
+    need_root()
+    mute = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        mute.bind(("127.0.0.53", 53))
+    except OSError as error:
+        raise Skipped(f"no socket for a mute name server: {error}") from error
+    (scratch.path / "resolv.conf").write_text("nameserver 127.0.0.53\noptions timeout:5 attempts:2\n")
+    cover = f"mount --bind {scratch.path}/resolv.conf /etc/resolv.conf && exec \"$@\""
+    start = time.monotonic()
+    got = fetch(3, "app.a:a", under=("unshare", "-m", "sh", "-c", cover, "sh"), url="http://mute.test/metrics", timeout_ms=300,
+                every_ms=400)
+    took = time.monotonic() - start
+    mute.close()
+    check(len(got.failures) == 3 and "Resolving timed out" in got.failures[0], f"three time-outs: {got}")
+    check(took < 4, f"three turns of 400 ms took {took:.1f} s")
+
+
 def nobody_listens(scratch):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -205,8 +225,9 @@ def refused(got, *words):
 
 
 def refused_urls(scratch):
-    for url, words in {"file:///etc/passwd": "http://HOST", "http://user:secret@localhost/": "bearer_token_file", "ftp://h/": "http",
-                       "http://": "http"}.items():
+    rows = {"file:///etc/passwd": "http://HOST", "http://user:secret@localhost/": "bearer_token_file", "ftp://h/": "http",
+            "http://": "http"}
+    for url, words in rows.items():
         got = fetch(1, "app.a:a", url=url)
         refused(got, words)
         check("secret" not in got.refused, "a password is not shown")
@@ -237,8 +258,8 @@ class Authority:
         check(done.returncode == 0, f"openssl {words[0]}: {done.stderr}")
 
     def sign(self, name):
-        self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", f"{name}.key", "-out",
-                     f"{name}.csr", "-subj", f"/CN={name}")
+        self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", f"{name}.key",
+                     "-out", f"{name}.csr", "-subj", f"/CN={name}")
         self.openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
                      "-extfile", "names", "-out", f"{name}.pem")
 
@@ -281,8 +302,8 @@ def bearer_token(scratch):
     server = scratch.own(Answers(PAGE, authority.context()))
     token = scratch.path / "token"
     token.write_text("first\n")
-    rotate = threading.Timer(0.6, lambda: (scratch.path / "new").write_text("second.token\n") and os.rename(scratch.path / "new", token))
-    rotate.start()
+    (scratch.path / "new").write_text("second.token\n")
+    threading.Timer(0.6, os.rename, (scratch.path / "new", token)).start()
     got = fetch(20, "app.a:a", url=f"{server.url}/metrics", ca=authority.file("ca.pem"), token=token, every_ms=100)
     sent = [seen["authorization"] for seen in server.seen]
     check(sent[0] == "Bearer first" and sent[-1] == "Bearer second.token", f"the token follows its file: {sent}")
@@ -331,9 +352,10 @@ def own_address():
 def answers_of_the_api(scratch):
     def answer(handler):
         query = handler.path.split("query=")[1].split("&")[0]
+        vector = b'{"status":"success","data":{"resultType":"vector","result":[%s]}}'
         body, status = {
-            "late": (b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[%d,"4"]}]}}' % (time.time() - 50), 200),
-            "empty": (b'{"status":"success","data":{"resultType":"vector","result":[]}}', 200),
+            "late": (vector % (b'{"metric":{},"value":[%d,"4"]}' % (time.time() - 50)), 200),
+            "empty": (vector % b"", 200),
             "html": (b"<html>secret</html>", 502),
             "busy": (b'{"status":"error","errorType":"unavailable","error":"secret"}', 503),
             "huge": (b" " * 300000, 200),
@@ -344,16 +366,19 @@ def answers_of_the_api(scratch):
         with contextlib.suppress(OSError):
             handler.wfile.write(body)
     server = scratch.own(Answers({"/api/v1/query": answer}))
-    got = fetch(5, "q.html:html", "q.busy:busy", "q.huge:huge", "q.empty:empty", "q.late:late", kind="promql", url=f"{server.url}/")
+    queries = [f"q.{name}:{name}" for name in ("html", "busy", "huge", "empty", "late")]
+    got = fetch(5, *queries, kind="promql", url=f"{server.url}/")
     check(got.value("q.late") == 4 and 48 < got.samples[1]["age_s"] < 54, f"a late sample carries its age: {got}")
     check(str(got.value("q.empty")) == "nan", f"an empty vector is unknown: {got}")
     check(len(got.failures) == 3, f"three of five queries fail, the others are asked: {got}")
-    for failure, words in zip(got.failures, ("q.html: HTTP status 502", "q.busy: the server answers unavailable", "q.huge: the answer is larger")):
+    expected = ("q.html: HTTP status 502", "q.busy: the server answers unavailable", "q.huge: the answer is larger")
+    for failure, words in zip(got.failures, expected):
         check(failure.startswith(words) and "secret" not in failure, f"{words!r} expected: {failure}")
 
 
 if __name__ == "__main__":
-    run_tests(selected_series, connection_is_kept, openmetrics, text_timestamps, malformed_exposition, compressed_answer, error_status,
-              redirect_is_not_followed, oversize_answer, cut_transfer, slow_server, nobody_listens, recovers, proxies_of_the_environment,
-              refused_urls, metadata_addresses, https_with_a_private_authority, https_with_a_client_certificate, bearer_token, bad_tokens,
-              token_without_tls, answers_of_the_api)
+    run_tests(selected_series, connection_is_kept, openmetrics, text_timestamps, malformed_exposition, compressed_answer,
+              error_status, redirect_is_not_followed, oversize_answer, cut_transfer, slow_server, mute_name_server,
+              nobody_listens, recovers, proxies_of_the_environment, refused_urls, metadata_addresses,
+              https_with_a_private_authority, https_with_a_client_certificate, bearer_token, bad_tokens, token_without_tls,
+              answers_of_the_api)

@@ -3,12 +3,11 @@
 """What governing costs the governor: private memory below 4 MiB, a heap that is as large after 10,000 ticks as after 1,000, and
 metrics that promtool accepts."""
 import shutil
-import socket
 import subprocess
 import time
 import urllib.request
 
-from harness import FAST_CLOCK, MIB, Governor, Skipped, check, glibc_service, run_tests, until
+from harness import FAST_CLOCK, MIB, Governor, Skipped, check, free_port, glibc_service, run_tests, until
 
 INTERVAL_S = 0.1
 FAST = 50  # times as fast as real time runs the governor's clock
@@ -29,12 +28,6 @@ targets:
       - {{ name: limit, policy: memory-limit, ratio: 0.8, of: 512MiB }}
       - {{ name: give-back, policy: idle-return }}
 """
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def heap_bytes(pid):

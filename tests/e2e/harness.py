@@ -25,6 +25,7 @@ PYTHON = "/usr/bin/python3"
 IN_TREE_ONLY = os.environ.get("MEMGOV_IN_TREE_ONLY") == "1"  # a sanitized governor, judged by programs of this repository
 MIB = 1 << 20
 SKIP = 77
+LOG_SHOWN = 12000  # characters of a log's end, after a failure
 
 
 class Failed(Exception):
@@ -64,6 +65,12 @@ def steady(probe, seconds=2.0, tolerance=MIB, limit=60.0):
     return probe()
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 def run_tests(*tests):
     """Runs every test in turn, each in a fresh scratch folder. Exit status: 1 after a failure, 77 where nothing could run."""
     failed = skipped = 0
@@ -97,13 +104,23 @@ class Scratch:
         return self
 
     def __exit__(self, kind, value, trace):
+        broken = None
         for thing in reversed(self.started):
-            with contextlib.suppress(OSError):
+            try:
                 thing.end()
-        for log in sorted(self.path.glob("*.log")):
-            if kind is not None and kind is not Skipped:
-                print(f"--- {log.name}\n{log.read_text(errors='replace')[-4000:]}", flush=True)
+            except (OSError, Failed) as reason:
+                broken = broken or reason
+        if broken or kind not in (None, Skipped):
+            self.print_logs()
         self.folder.cleanup()
+        if broken and kind is None:
+            raise broken
+
+    def print_logs(self):
+        for log in sorted(self.path.glob("*.log")):
+            text = log.read_text(errors="replace")
+            if text:
+                print(f"--- {log.name}\n{text[-LOG_SHOWN:]}", flush=True)
 
     def own(self, thing):
         self.started.append(thing)
@@ -204,7 +221,8 @@ class RedisClient:
 
 
 class Redis(Program):
-    """redis-server with a client that pings without end: the longest answer is the longest pause its users see."""
+    """redis-server with a client that pings without end: the longest answer is the longest pause its users see. It runs without
+    jemalloc's background thread, which would give pages back after ten seconds: so what comes back is memgov's doing."""
     VALUE_BYTES = 1000
     PING_S = 0.004
 
@@ -212,7 +230,8 @@ class Redis(Program):
         self.path = scratch.path / f"{name}.sock"
         self.path.unlink(missing_ok=True)  # of one that ran before
         argv = ["redis-server", "--port", 0, "--unixsocket", self.path, "--save", "", "--appendonly", "no", "--dir", scratch.path,
-                "--enable-debug-command", "local", "--loglevel", "warning"]
+                "--enable-debug-command", "local", "--loglevel", "warning",
+                "--jemalloc-bg-thread", "no"]
         super().__init__(scratch, name, argv, stdout=subprocess.DEVNULL, **options)
         until(f"{name} listens", self.path.exists)
         self.client = RedisClient(self.path)
@@ -232,7 +251,12 @@ class Redis(Program):
         self.client.ask("DEBUG", "POPULATE", str(mib * MIB // (self.VALUE_BYTES + 110)), "key", str(self.VALUE_BYTES))
 
     def empty(self):
-        self.client.ask("FLUSHALL", "SYNC")
+        """Without ASYNC redis purges jemalloc itself."""
+        self.client.ask("FLUSHALL", "ASYNC")
+        until(f"{self.name} has freed its keys", lambda: self.info("lazyfree_pending_objects") == "0", seconds=60)
+
+    def info(self, field):
+        return next(line.split(":")[1] for line in self.client.ask("INFO", "memory").splitlines() if line.startswith(field + ":"))
 
     def purge_itself(self):
         self.client.ask("MEMORY", "PURGE")
@@ -260,11 +284,12 @@ class UnixHTTP(http.client.HTTPConnection):
 class Governor:
     """`memgov run` on a policy file in the scratch folder."""
 
-    def __init__(self, scratch, policy, mode=None, env=None):
+    def __init__(self, scratch, policy, mode=None, env=None, listen=None):
         self.scratch, self.env = scratch, env or {}
         self.config = scratch.path / "policy.yaml"
         self.config.write_text(policy)
         self.argv = [MEMGOV, "run", "--config", self.config, "--socket", scratch.socket] + ([f"--{mode}"] if mode else [])
+        self.argv += ["--listen", listen] if listen else []
         self.admin = scratch.path / "control.sock.admin"
         self.process = None
         scratch.own(self)

@@ -42,18 +42,16 @@ def wants_return(governor, target):
 
 
 def check_dry_run(governor, programs, targets):
-    """glibc never gives back by itself: its two programs show whether anybody did. jemalloc's own decay goes on in redis."""
+    """None of the three gives back by itself: what falls now, memgov did."""
     before = {p.name: p.resident() for p in programs}
     for program, target in zip(programs, targets):
-        if program.name != "redis":
-            until(f"dry run says that {program.name} would return memory", lambda t=target: wants_return(governor, t), seconds=40)
+        until(f"dry run says that {program.name} would return memory", lambda t=target: wants_return(governor, t), seconds=40)
     for program in programs:
         target = governor.target(program)
         check(not changed(target), f"dry run sets nothing in {program.name}, not {changed(target)}")
-        if program.name != "redis":
-            now = program.resident()
-            check(abs(now - before[program.name]) < 0.02 * before[program.name],
-                  f"dry run leaves {program.name} at {before[program.name] // MIB} MiB, not {now // MIB} MiB")
+        now = program.resident()
+        check(abs(now - before[program.name]) < 0.02 * before[program.name],
+              f"dry run leaves {program.name} at {before[program.name] // MIB} MiB, not {now // MIB} MiB")
     for record in governor.decisions():
         check(record["mode"] == "dry-run", f"every decision is a dry run's, not {record['mode']}")
 

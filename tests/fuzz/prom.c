@@ -14,7 +14,8 @@ static const char *const selectors[] = {
 };
 #define N (sizeof selectors / sizeof selectors[0])
 
-static int parse(struct mg_prom *p, enum mg_prom_format format, const char *s, size_t len, size_t piece, struct mg_prom_value ret[N])
+static int parse(struct mg_prom *p, enum mg_prom_format format, const char *s, size_t len, size_t piece,
+		 struct mg_prom_value ret[N])
 {
 	struct mg_err err;
 	int r = 0;
@@ -33,7 +34,8 @@ static int same(const struct mg_prom_value *a, const struct mg_prom_value *b)
 {
 	int value = a->value == b->value || (isnan(a->value) && isnan(b->value));
 
-	return value && a->series == b->series && a->has_time == b->has_time && a->time_ms == b->time_ms && a->counter == b->counter;
+	return value && a->series == b->series && a->has_time == b->has_time && a->time_ms == b->time_ms &&
+	       a->counter == b->counter;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -4,7 +4,7 @@
  * the time of every malloc and free while it serves, so that a stall caused from outside shows in `stats`. Started by the
  * demo and the end-to-end tests, with and without libmemgov.so.
  *   fill MIB   the threads allocate this much together, in mixed sizes
- *   free       all but one run of 16 blocks in 512 is freed
+ *   free       all but one run of 32 blocks in 512 is freed
  *   drop       the rest too
  *   trim       glibc's own full purge, malloc_trim(0)
  *   reset      the longest pause starts anew
@@ -23,7 +23,7 @@
 #define MAX_THREADS        64
 #define REQUEST_BLOCKS     16
 #define REQUEST_PAUSE_NS   10000000L
-#define KEEP_RUN           16
+#define KEEP_RUN           32
 #define KEEP_EVERY         512
 
 struct block {

@@ -85,9 +85,11 @@ static void test_shim(void **state)
 	for (size_t i = 0; i < N_WANTS; i++) {
 		int res = mg_act_shim.send(r.peer, &wants[i].w, &v, 7, LEASE_NS, 1000);
 		check(res == wants[i].r, "want %zu: %d, expected %d", i, res, wants[i].r);
-		check(mg_act_null.send(r.peer, &wants[i].w, &v, 7, LEASE_NS, 1000) == 0, "want %zu: the null actuator refuses", i);
+		check(mg_act_null.send(r.peer, &wants[i].w, &v, 7, LEASE_NS, 1000) == 0, "want %zu: the null actuator refuses",
+		      i);
 	}
-	check(mg_act_null.renew(r.peer, 8, LEASE_NS, 1000) == 0 && mg_act_null.restore(r.peer, 9, 1000) == 0, "the null actuator refuses");
+	check(mg_act_null.renew(r.peer, 8, LEASE_NS, 1000) == 0 && mg_act_null.restore(r.peer, 9, 1000) == 0,
+	      "the null actuator refuses");
 	check(mg_act_shim.renew(r.peer, 8, LEASE_NS, 1000) == 0, "RENEW cannot be sent");
 	check(mg_act_shim.restore(r.peer, 9, 1000) == 0, "RESTORE cannot be sent");
 	rig_join(&r, 3000, "what is on the wire");

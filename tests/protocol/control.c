@@ -40,19 +40,20 @@ static void test_life(void **state)
 	r.take_fd = r.welcome = true;
 	rig_child(&r, live, 3000, "a life in order");
 	rig_until(&r, one_gone, 2000, "the end of the connection");
-	check(r.hellos == 1 && r.messages == 4 && r.verb == MG_WIRE_BYE, "%u hellos, %u messages, the last is %s", r.hellos, r.messages,
-	      mg_wire_verb_name(r.verb));
+	check(r.hellos == 1 && r.messages == 4 && r.verb == MG_WIRE_BYE, "%u hellos, %u messages, the last is %s", r.hellos,
+	      r.messages, mg_wire_verb_name(r.verb));
 	check(strcmp(r.text, "done") == 0, "the last why is `%s`", r.text);
-	check(r.hello.uid == getuid() && r.hello.gid == getgid() && r.hello.pid == r.child, "uid %u gid %u pid %d are not the child's",
-	      r.hello.uid, r.hello.gid, r.hello.pid);
-	check(r.taken_fd >= 0 && fcntl(r.taken_fd, F_GETFD) == FD_CLOEXEC, "the descriptor was not kept open for its taker, close-on-exec");
+	check(r.hello.uid == getuid() && r.hello.gid == getgid() && r.hello.pid == r.child,
+	      "uid %u gid %u pid %d are not the child's", r.hello.uid, r.hello.gid, r.hello.pid);
+	check(r.taken_fd >= 0 && fcntl(r.taken_fd, F_GETFD) == FD_CLOEXEC,
+	      "the descriptor was not kept open for its taker, close-on-exec");
 	check(pread(r.taken_fd, statm, sizeof statm, 0) < 0 && errno == ESRCH, "statm of an ended process reads as gone");
 	close(r.taken_fd);
 	struct mg_control_stats s;
 	mg_control_stats(r.control, &s);
 	check(s.accepted == 1 && s.messages == 5 && s.sent == 1 && s.peers == 0 && s.refused == 0 && s.malformed == 0,
-	      "accepted %ju messages %ju sent %ju peers %u refused %ju malformed %ju", (uintmax_t)s.accepted, (uintmax_t)s.messages,
-	      (uintmax_t)s.sent, s.peers, (uintmax_t)s.refused, (uintmax_t)s.malformed);
+	      "accepted %ju messages %ju sent %ju peers %u refused %ju malformed %ju", (uintmax_t)s.accepted,
+	      (uintmax_t)s.messages, (uintmax_t)s.sent, s.peers, (uintmax_t)s.refused, (uintmax_t)s.malformed);
 	rig_close(&r, "a life in order");
 }
 
@@ -124,7 +125,8 @@ static void test_rules(void **state)
 		mg_control_stats(r.control, &s);
 		check(r.hellos == row->kept + !row->banned, "%s: the owner saw %u hellos", row->name, r.hellos);
 		check((s.banned > 0) == row->banned, "%s: banned %ju times", row->name, (uintmax_t)s.banned);
-		check((row->code[0] != '\0') == (r.refusals > 0), "%s: %u refusals were told, the last `%s`", row->name, r.refusals, r.why);
+		check((row->code[0] != '\0') == (r.refusals > 0), "%s: %u refusals were told, the last `%s`", row->name,
+		      r.refusals, r.why);
 		rig_close(&r, row->name);
 	}
 }
@@ -133,7 +135,10 @@ static void test_rules(void **state)
 static void odd_datagrams(const struct rig *r)
 {
 	static char text[70000];
-	static const struct { size_t len; const char *code; } odd[] = { { 4097, "malformed" }, { 70000, "malformed" }, { 0, "" } };
+	static const struct {
+		size_t len;
+		const char *code;
+	} odd[] = { { 4097, "malformed" }, { 70000, "malformed" }, { 0, "" } };
 
 	for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
 		memset(text, 'x', sizeof text);
@@ -231,13 +236,15 @@ static void greet(const struct rig *r)
 
 static void as_member(const struct rig *r)
 {
-	demand(setgroups(1, groups) == 0 && setgid(54321) == 0 && setuid(12345) == 0, "cannot become a member: %s", strerror(errno));
+	demand(setgroups(1, groups) == 0 && setgid(54321) == 0 && setuid(12345) == 0, "cannot become a member: %s",
+	       strerror(errno));
 	greet(r);
 }
 
 static void as_group(const struct rig *r)
 {
-	demand(setgroups(0, NULL) == 0 && setgid(groups[0]) == 0 && setuid(12345) == 0, "cannot take the group: %s", strerror(errno));
+	demand(setgroups(0, NULL) == 0 && setgid(groups[0]) == 0 && setuid(12345) == 0, "cannot take the group: %s",
+	       strerror(errno));
 	greet(r);
 }
 
@@ -249,7 +256,11 @@ static void as_user(const struct rig *r)
 
 static void test_allowed(void **state)
 {
-	static const struct { const char *name; void (*conf)(struct mg_control_conf *c); void (*as)(const struct rig *r); } who[] = {
+	static const struct {
+		const char *name;
+		void (*conf)(struct mg_control_conf *c);
+		void (*as)(const struct rig *r);
+	} who[] = {
 		{ "a listed user", allow_user, as_user },
 		{ "a user of a listed group", allow_group, as_group },
 		{ "a user with a listed supplementary group", allow_group, as_member },
@@ -260,7 +271,8 @@ static void test_allowed(void **state)
 		struct rig r;
 		rig_open(&r, who[i].conf);
 		rig_child(&r, who[i].as, 5000, who[i].name);
-		check(r.hellos == 1 && r.refusals == 0, "%s: %u hellos, %u refusals `%s`", who[i].name, r.hellos, r.refusals, r.why);
+		check(r.hellos == 1 && r.refusals == 0, "%s: %u hellos, %u refusals `%s`", who[i].name, r.hellos, r.refusals,
+		      r.why);
 		rig_close(&r, who[i].name);
 	}
 }
@@ -352,7 +364,8 @@ static void test_drop_inside(void **state)
 		r.drop_in_message = in_message;
 		rig_child(&r, dropped, 3000, "dropped by its owner");
 		rig_until(&r, one_gone, 1000, "the end");
-		check(r.messages == in_message, "%u messages came of a peer dropped in %s", r.messages, in_message ? "message" : "hello");
+		check(r.messages == in_message, "%u messages came of a peer dropped in %s", r.messages,
+		      in_message ? "message" : "hello");
 		rig_close(&r, "dropped by its owner");
 	}
 }

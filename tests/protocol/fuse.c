@@ -32,7 +32,9 @@ static void reply(int dev, const struct fuse_in_header *in, const void *body, si
 static void answer(int dev, const struct fuse_in_header *in)
 {
 	const bool root = in->nodeid == FUSE_ROOT_ID && in->opcode == FUSE_GETATTR;
-	const struct fuse_attr attr = { .ino = root ? FUSE_ROOT_ID : NODE, .mode = root ? S_IFDIR | 0555 : S_IFREG | 0666, .nlink = 1 };
+	const struct fuse_attr attr = { .ino = root ? FUSE_ROOT_ID : NODE,
+					.mode = root ? S_IFDIR | 0555 : S_IFREG | 0666,
+					.nlink = 1 };
 	const struct fuse_init_out init = { .major = FUSE_KERNEL_VERSION, .minor = 31, .max_write = 4096 };
 	const struct fuse_entry_out entry = { .nodeid = NODE, .entry_valid = 3600, .attr_valid = 3600, .attr = attr };
 	const struct fuse_attr_out attr_out = { .attr_valid = 3600, .attr = attr };

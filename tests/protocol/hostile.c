@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Peers that want to stall, starve or crash the governor. In every test the rig holds each tick to 200 ms, and counts descriptors. */
+/* Peers that want to stall, starve or crash the governor. In every test the rig holds each tick to 200 ms and counts descriptors. */
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
@@ -38,8 +38,8 @@ static void linger_in_hello(const struct rig *r)
 	nap(1000);
 }
 
-/* Behind a good HELLO, in messages that may carry none. The governor is stopped for a moment, so that all are queued before it reads
- * the first. */
+/* Behind a good HELLO, in messages that may carry none. The governor is stopped for a moment, so that all are queued before it
+ * reads the first. */
 static void linger_in_queue(const struct rig *r)
 {
 	static const char report[] = "memgov/1 REPORT\nseq=1\n";
@@ -61,17 +61,24 @@ static void linger_in_queue(const struct rig *r)
 	nap(1000);
 }
 
-/* Before anybody knows who is there, and gone at once. */
+/* Before anybody knows who is there, and gone at once. From Linux 6.16 on EPERM, and this end must not close: it would wait. */
 static void linger_as_stranger(const struct rig *r)
 {
-	demand(setuid(12345) == 0, "setuid: %s", strerror(errno));
+	int s[6];
+
+	for (unsigned i = 0; i < 6; i++)
+		s[i] = lingering_socket();
+	kill(getppid(), SIGSTOP);
+	demand(seteuid(12345) == 0, "seteuid: %s", strerror(errno));
 	for (unsigned i = 0; i < 6; i++) {
-		int fd = dial(r), s = lingering_socket();
-		if (send_once(fd, "x", 1, &s, 1) == 0) /* EPERM from Linux 6.16 on: then this end would wait in close */
-			close(s);
+		int fd = dial(r);
+		if (send_once(fd, "x", 1, &s[i], 1) == 0)
+			close(s[i]);
 		close(fd);
 	}
-	nap(1500);
+	demand(seteuid(0) == 0, "seteuid: %s", strerror(errno));
+	kill(getppid(), SIGCONT);
+	nap(2500);
 }
 
 /* Many connections at once, each with one. */
@@ -133,6 +140,10 @@ static void test_253(void **state)
 	struct rig r;
 	(void)state;
 
+#ifdef MG_EMULATED
+	print_message("skipped: the emulator loses the descriptors that do not fit our buffer\n");
+	skip();
+#endif
 	rig_open(&r, NULL);
 	rig_child(&r, send_253, 5000, "253 descriptors");
 	check(r.hellos == 0 && r.refusals == 1, "%u hellos, %u refusals", r.hellos, r.refusals);
@@ -170,7 +181,8 @@ static void test_rights_after_hello(void **state)
 /* A cgroup file that epoll takes. */
 static const char *pollable_file(void)
 {
-	static const char *const patterns[] = { "/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/*/memory.events", "/sys/fs/cgroup/memory/memory.stat" };
+	static const char *const patterns[] = { "/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/*/memory.events",
+						"/sys/fs/cgroup/memory/memory.stat" };
 	static char path[256];
 	glob_t g;
 
@@ -189,7 +201,8 @@ static void keep_duplicate(const struct rig *r)
 	char hello[256];
 	int fd = dial(r), file = open(path, O_RDONLY | O_CLOEXEC);
 
-	int n = snprintf(hello, sizeof hello, RIG_HELLO "fds=%s\n", strcmp(name, "memory.events") == 0 ? "v2.0.events" : "v1.0.stat");
+	int n = snprintf(hello, sizeof hello, RIG_HELLO "fds=%s\n",
+			 strcmp(name, "memory.events") == 0 ? "v2.0.events" : "v1.0.stat");
 	demand(send_with(fd, hello, (size_t)n, &file, 1) == 0, "the descriptor cannot be sent");
 	nap(300);
 	close(fd);
@@ -277,24 +290,29 @@ static void flood(const struct rig *r)
 	demand(sent > 200, "only %d reports went out", sent);
 }
 
+static uint64_t cpu_us(void)
+{
+	struct rusage u;
+
+	getrusage(RUSAGE_SELF, &u);
+	return (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+}
+
 static void test_flood(void **state)
 {
 	struct rig r;
-	struct rusage before, after;
 	(void)state;
 
 	rig_open(&r, NULL);
 	rig_start(&r, flood);
 	rig_until(&r, one_hello, 3000, "HELLO");
 	unsigned messages = r.messages;
-	getrusage(RUSAGE_SELF, &before);
+	uint64_t before_us = cpu_us();
 	rig_run(&r, 1000);
-	getrusage(RUSAGE_SELF, &after);
+	uint64_t spent_us = cpu_us() - before_us;
 	check(r.messages - messages >= 50 && r.messages - messages <= 64 + 110, "%u messages of a flood were handled in a second",
 	      r.messages - messages);
-	uint64_t cpu_us = (uint64_t)(after.ru_utime.tv_sec - before.ru_utime.tv_sec + after.ru_stime.tv_sec - before.ru_stime.tv_sec) * 1000000 +
-			  (uint64_t)(after.ru_utime.tv_usec - before.ru_utime.tv_usec + after.ru_stime.tv_usec - before.ru_stime.tv_usec);
-	check(cpu_us < 300000, "a flood costs %ju ms of CPU a second", (uintmax_t)cpu_us / 1000);
+	check(spent_us < 300000, "a flood costs %ju ms of CPU a second", (uintmax_t)spent_us / 1000);
 	rig_join(&r, 20000, "a flood");
 	rig_close(&r, "a flood");
 }

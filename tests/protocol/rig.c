@@ -175,8 +175,8 @@ void rig_until(struct rig *r, bool (*f)(struct rig *r), unsigned ms, const char 
 	r->until_ns = clock_ns() + ms * MG_NS_PER_MS;
 	beat_arm(r);
 	check(mg_loop_run(r->loop, &err) == 0, "%s: the loop ended with: %s", what, err.text);
-	check(f(r), "%s: did not happen within %u ms (hellos %u, messages %u, gone %u `%s`, refused %u `%s`)", what, ms, r->hellos,
-	      r->messages, r->gones, r->gone_why, r->refusals, r->why);
+	check(f(r), "%s: did not happen within %u ms (hellos %u, messages %u, gone %u `%s`, refused %u `%s`)", what, ms,
+	      r->hellos, r->messages, r->gones, r->gone_why, r->refusals, r->why);
 }
 
 void rig_start(struct rig *r, void (*f)(const struct rig *r))
@@ -212,7 +212,9 @@ void rig_child(struct rig *r, void (*f)(const struct rig *r), unsigned ms, const
 
 void rig_open(struct rig *r, void (*change)(struct mg_control_conf *conf))
 {
-	static const struct mg_control_ops ops = { .hello = on_hello, .message = on_message, .gone = on_gone, .refused = on_refused };
+	static const struct mg_control_ops ops = {
+		.hello = on_hello, .message = on_message, .gone = on_gone, .refused = on_refused
+	};
 	struct mg_err err = { "" };
 
 	fds_at_start = count_fds();
@@ -221,7 +223,9 @@ void rig_open(struct rig *r, void (*change)(struct mg_control_conf *conf))
 	copy(r->dir, sizeof r->dir, "/tmp/mg-control-XXXXXX");
 	check(mkdtemp(r->dir), "mkdtemp: %s", strerror(errno));
 	check(chmod(r->dir, 0755) == 0, "chmod: %s", strerror(errno)); /* children of other users look inside */
-	r->conf = (struct mg_control_conf){ .mode = 0660, .max_peers = 256, .max_per_uid = 64, .hello_deadline_ns = 2 * MG_NS_PER_S };
+	r->conf = (struct mg_control_conf){
+		.mode = 0660, .max_peers = 256, .max_per_uid = 64, .hello_deadline_ns = 2 * MG_NS_PER_S
+	};
 	snprintf(r->conf.path, sizeof r->conf.path, "%s/control.sock", r->dir);
 	if (change)
 		change(&r->conf);
@@ -308,7 +312,8 @@ int hear(int fd, char text[static MG_WIRE_MAX + 1])
 
 	demand(poll(&p, 1, 3000) == 1, "the governor says nothing for 3 s");
 	ssize_t n = recv(fd, text, MG_WIRE_MAX, 0);
-	if (n < 0 && errno == ECONNRESET) /* said once, when the governor closed without reading all; its last words come after it */
+	if (n < 0 &&
+	    errno == ECONNRESET) /* said once, when the governor closed without reading all; its last words come after it */
 		n = recv(fd, text, MG_WIRE_MAX, 0);
 	text[n > 0 ? n : 0] = '\0';
 	return n > 0 ? (int)n : 0;
@@ -335,7 +340,8 @@ int lingering_socket(void)
 	const struct linger linger = { .l_onoff = 1, .l_linger = 6 };
 	socklen_t len = sizeof a;
 	char block[65536] = { 0 };
-	int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+	    s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	demand(bind(l, (struct sockaddr *)&a, sizeof a) == 0 && listen(l, 1) == 0, "listen on 127.0.0.1: %s", strerror(errno));
 	demand(getsockname(l, (struct sockaddr *)&a, &len) == 0, "getsockname: %s", strerror(errno));

@@ -43,7 +43,7 @@ struct rig {
 
 /* Defaults: own uid and root allowed, 256 peers, 64 a uid, HELLO within 2 s. change: may edit the configuration. */
 void rig_open(struct rig *r, void (*change)(struct mg_control_conf *conf));
-/* Checks on the way that no tick was late, no descriptor is left (waits 3 s for threads that close), and nothing in the directory. */
+/* Checks on the way that no tick was late, no descriptor is left (waits 3 s for threads that close), nothing in the directory. */
 void rig_close(struct rig *r, const char *what);
 void rig_run(struct rig *r, unsigned ms);
 /* Runs the loop until f is true; fails the test after ms, with what. */

@@ -9,24 +9,7 @@
 #include "governor/util/str.h"
 #include "tests/check.h"
 #include "tests/collectors/expositions.h"
-
-static unsigned allocations; /* by everything linked here but libc */
-void *__real_malloc(size_t n);
-void *__wrap_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-
-void *__wrap_malloc(size_t n)
-{
-	allocations++;
-	return __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	allocations++;
-	return __real_calloc(n, size);
-}
+#include "tests/unit/collectors/allocations.h"
 
 static struct mg_prom *new_parser(const char *selector)
 {
@@ -130,7 +113,8 @@ static void selected_values(void **state)
 		int r = parse(p, MG_PROM_TEXT, row->text, len, 5, &err);
 		check(r == 0, "row %zu should parse: %s", i, err.text);
 		struct mg_prom_value v = mg_prom_get(p, 0);
-		check(v.series == row->series, "row %zu: %u series of `%s` expected, got %u", i, row->series, row->selector, v.series);
+		check(v.series == row->series, "row %zu: %u series of `%s` expected, got %u", i, row->series, row->selector,
+		      v.series);
 		check(same(v.value, row->value), "row %zu: `%s` should be %g, got %g", i, row->selector, row->value, v.value);
 		check(v.counter == row->counter, "row %zu: counter should be %d", i, row->counter);
 		mg_prom_free(p);
@@ -164,42 +148,25 @@ static void timestamps(void **state)
 		int r = parse(p, time_rows[i].format, time_rows[i].text, strlen(time_rows[i].text), 1, &err);
 		check(r == 0, "row %zu should parse: %s", i, err.text);
 		struct mg_prom_value v = mg_prom_get(p, 0);
-		check(v.has_time == time_rows[i].has_time && v.time_ms == time_rows[i].time_ms, "row %zu: %lld ms expected, got %lld", i,
-		      (long long)time_rows[i].time_ms, (long long)v.time_ms);
+		check(v.has_time == time_rows[i].has_time && v.time_ms == time_rows[i].time_ms,
+		      "row %zu: %lld ms expected, got %lld", i, (long long)time_rows[i].time_ms, (long long)v.time_ms);
 	}
 	mg_prom_free(p);
 }
-
-static const struct { const char *text; bool ok; } openmetrics_rows[] = {
-	{ "# EOF\n", true }, { "# EOF", true }, { "", false }, { "foo 1\n", false }, { "foo 1\n# EOF\n", true }, { "foo 1\n# EOF\n\n", false },
-	{ "foo 1\n# EOF\nbar 1\n", false }, { "foo 1\n\n# EOF\n", false }, { "foo 1\r\n# EOF\n", false }, { "foo 1\n# EOF\r\n", false },
-	{ " foo 1\n# EOF\n", false }, { "foo  1\n# EOF\n", false }, { "foo\t1\n# EOF\n", false }, { "foo 1\t5\n# EOF\n", false },
-	{ "foo 1 \n# EOF\n", false }, { "foo 1 2 3\n# EOF\n", false }, { "foo 1 NaN\n# EOF\n", false }, { "foo 1 +Inf\n# EOF\n", false },
-	{ "foo 1 1.5\n# EOF\n", true }, { "foo 0x1p4\n# EOF\n", false },
-	{ "foo{} 1\n# EOF\n", true }, { "foo{a=\"b\"} 1\n# EOF\n", true }, { "foo{a=\"b\",} 1\n# EOF\n", false }, { "foo{a=\"b\"}1\n# EOF\n", false },
-	{ "foo{ a=\"b\"} 1\n# EOF\n", false }, { "foo{a=\"\\q\"} 1\n# EOF\n", true }, { "foo{a=\"b\",a=\"c\"} 1\n# EOF\n", false },
-	{ "foo{a=\"b\"} 1 # {t=\"x\"} 0.5\n# EOF\n", true }, { "foo{a=\"b\"} 1 2 # {t=\"x\"} 0.5 3.5\n# EOF\n", true },
-	{ "foo 1 # {} 0.5\n# EOF\n", true }, { "foo 1 # 0.5\n# EOF\n", false }, { "foo 1 #{} 0.5\n# EOF\n", false },
-	{ "foo 1 # {t=\"x\"}\n# EOF\n", false }, { "foo 1 # {t=\"x\"} x\n# EOF\n", false }, { "foo 1 # {t=\"x\"} 1 2 3\n# EOF\n", false },
-	{ "# TYPE foo counter\nfoo_total 1\nfoo_created 5\n# EOF\n", true }, { "# TYPE foo Counter\n# EOF\n", false },
-	{ "# TYPE foo unknown\n# EOF\n", true }, { "# TYPE foo untyped\n# EOF\n", false }, { "# TYPE foo stateset\n# EOF\n", true },
-	{ "# TYPE foo gaugehistogram\n# EOF\n", true }, { "# TYPE foo info\n# EOF\n", true }, { "# TYPE foo\n# EOF\n", false },
-	{ "# HELP foo any \\q text\n# EOF\n", true }, { "# UNIT foo_seconds seconds\n# EOF\n", true }, { "# UNIT foo seconds\n# EOF\n", false },
-	{ "# UNIT seconds seconds\n# EOF\n", false }, { "# any comment\n# EOF\n", false }, { "#HELP foo x\n# EOF\n", false },
-};
 
 static void openmetrics_verdicts(void **state)
 {
 	struct mg_prom *p = new_parser("foo");
 
 	(void)state;
-	for (size_t i = 0; i < sizeof openmetrics_rows / sizeof openmetrics_rows[0]; i++) {
+	for (size_t i = 0; i < N_OPENMETRICS; i++) {
 		for (size_t piece = 1; piece < 40; piece += 6) {
 			struct mg_err err = { "" };
-			const char *text = openmetrics_rows[i].text;
-			int r = parse(p, MG_PROM_OPENMETRICS, text, strlen(text), piece, &err);
-			check((r == 0) == openmetrics_rows[i].ok, "row %zu: `%s` should be %s: %s", i, text,
-			      openmetrics_rows[i].ok ? "accepted" : "rejected", err.text);
+			const struct openmetrics *o = &openmetrics[i];
+			bool expected = o->unlike ? !o->prometheus : o->prometheus;
+			int r = parse(p, MG_PROM_OPENMETRICS, o->text, strlen(o->text), piece, &err);
+			check((r == 0) == expected, "row %zu: `%s` should be %s: %s", i, o->text,
+			      expected ? "accepted" : "rejected", err.text);
 		}
 	}
 	mg_prom_free(p);
@@ -207,7 +174,8 @@ static void openmetrics_verdicts(void **state)
 
 static void openmetrics_counters(void **state)
 {
-	static const char text[] = "# TYPE foo counter\n# HELP foo x\nfoo_total{a=\"1\"} 17 # {t=\"q\"} 1\nfoo_created 1.6e9\n# EOF\n";
+	static const char text[] =
+		"# TYPE foo counter\n# HELP foo x\nfoo_total{a=\"1\"} 17 # {t=\"q\"} 1\nfoo_created 1.6e9\n# EOF\n";
 	static const char *const selectors[] = { "foo_total", "foo_created" };
 	struct mg_prom *p;
 	struct mg_err err = { "" };
@@ -222,7 +190,9 @@ static void openmetrics_counters(void **state)
 
 static void errors_name_line_and_column_and_quote_nothing(void **state)
 {
-	static const struct { const char *text, *where; } rows[] = {
+	static const struct {
+		const char *text, *where;
+	} rows[] = {
 		{ "foo 1\nbar{a=\"secret\" 1\n", "line 2, column 16" },
 		{ "\n\nfoo secret\n", "line 3, column 5" },
 		{ "foo 1\nsecret", "line 2" },
@@ -236,18 +206,33 @@ static void errors_name_line_and_column_and_quote_nothing(void **state)
 		check(parse(p, MG_PROM_TEXT, rows[i].text, strlen(rows[i].text), 4, &err) == -EBADMSG, "row %zu is malformed", i);
 		check(strstr(err.text, rows[i].where), "row %zu: `%s` should name %s", i, err.text, rows[i].where);
 		check(!strstr(err.text, "secret"), "row %zu: an error never quotes the body: %s", i, err.text);
-		check(mg_prom_feed(p, "foo 1\n", 6, &again) == -EBADMSG && strcmp(again.text, err.text) == 0, "row %zu: the first error stays", i);
+		check(mg_prom_feed(p, "foo 1\n", 6, &again) == -EBADMSG && strcmp(again.text, err.text) == 0,
+		      "row %zu: the first error stays", i);
 	}
 	mg_prom_free(p);
 }
 
 static void bad_selectors(void **state)
 {
-	static const struct { const char *text, *says; } rows[] = {
-		{ "", "column 1" }, { "1foo", "column 1" }, { "foo{", "label's name" }, { "foo{a", "=, !=, =~ or !~" }, { "foo{a=", "quoted" },
-		{ "foo{a=b}", "column 7" }, { "foo{a=\"b}", "closing quote" }, { "foo{a=\"b\"", "`,` or `}`" }, { "foo{a=\"b\"} x", "nothing more" },
-		{ "foo bar", "nothing more" }, { "foo{a=~\"(\"}", "`(`" }, { "foo{a=~\"\\\\d\"}", "not POSIX" }, { "foo{a=~\"(?i)x\"}", "not POSIX" },
-		{ "foo{a=~\"x*?\"}", "not POSIX" }, { "foo{a=~\"(x)\\\\1\"}", "not POSIX" }, { "foo{a=\"\\q\"}", "after a backslash" },
+	static const struct {
+		const char *text, *says;
+	} rows[] = {
+		{ "", "column 1" },
+		{ "1foo", "column 1" },
+		{ "foo{", "label's name" },
+		{ "foo{a", "=, !=, =~ or !~" },
+		{ "foo{a=", "quoted" },
+		{ "foo{a=b}", "column 7" },
+		{ "foo{a=\"b}", "closing quote" },
+		{ "foo{a=\"b\"", "`,` or `}`" },
+		{ "foo{a=\"b\"} x", "nothing more" },
+		{ "foo bar", "nothing more" },
+		{ "foo{a=~\"(\"}", "`(`" },
+		{ "foo{a=~\"\\\\d\"}", "not POSIX" },
+		{ "foo{a=~\"(?i)x\"}", "not POSIX" },
+		{ "foo{a=~\"x*?\"}", "not POSIX" },
+		{ "foo{a=~\"(x)\\\\1\"}", "not POSIX" },
+		{ "foo{a=\"\\q\"}", "after a backslash" },
 		{ "{__name__=\"foo\"}", "metric's name" },
 	};
 
@@ -256,7 +241,8 @@ static void bad_selectors(void **state)
 		struct mg_prom *p;
 		struct mg_err err = { "" };
 		check(mg_prom_new(&rows[i].text, 1, &p, &err) == -EINVAL, "`%s` is no selector", rows[i].text);
-		check(strstr(err.text, rows[i].says), "`%s`: the error should say `%s`, says `%s`", rows[i].text, rows[i].says, err.text);
+		check(strstr(err.text, rows[i].says), "`%s`: the error should say `%s`, says `%s`", rows[i].text, rows[i].says,
+		      err.text);
 	}
 }
 
@@ -271,7 +257,8 @@ static void five_of_five_thousand(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 5000; i++)
-		mg_buf_printf(&b, "# HELP m_%u h\n# TYPE m_%u gauge\nm_%u{i=\"0\",pod=\"a\\\"b\"} %u\nm_%u{i=\"1\"} 1\n", i, i, i, i, i);
+		mg_buf_printf(&b, "# HELP m_%u h\n# TYPE m_%u gauge\nm_%u{i=\"0\",pod=\"a\\\"b\"} %u\nm_%u{i=\"1\"} 1\n", i, i, i,
+			      i, i);
 	check(!b.full, "the exposition fits its buffer");
 	check(mg_prom_new(selectors, 5, &p, &err) == 0, "%s", err.text);
 	unsigned before = allocations;
@@ -297,24 +284,32 @@ static void caps(void **state)
 	(void)state;
 	memset(text, 'a', sizeof text);
 	text[sizeof text - 1] = '\n';
-	check(parse(p, MG_PROM_TEXT, text, sizeof text, 4096, &err) == -EBADMSG && strstr(err.text, "64 KiB"), "a long line in pieces: %s", err.text);
-	check(parse(p, MG_PROM_TEXT, text, sizeof text, sizeof text, &err) == -EBADMSG && strstr(err.text, "64 KiB"), "and whole: %s", err.text);
+	check(parse(p, MG_PROM_TEXT, text, sizeof text, 4096, &err) == -EBADMSG && strstr(err.text, "64 KiB"),
+	      "a long line in pieces: %s", err.text);
+	check(parse(p, MG_PROM_TEXT, text, sizeof text, sizeof text, &err) == -EBADMSG && strstr(err.text, "64 KiB"),
+	      "and whole: %s", err.text);
 	struct mg_buf b = mg_buf(text, sizeof text);
 	mg_buf_printf(&b, "foo{");
 	for (unsigned i = 0; i <= MG_MAX_PROM_LABELS; i++)
 		mg_buf_printf(&b, "l%u=\"\",", i);
 	mg_buf_printf(&b, "} 1\n");
-	check(parse(p, MG_PROM_TEXT, text, b.len, b.len, &err) == -EBADMSG && strstr(err.text, "128 labels"), "129 labels: %s", err.text);
+	check(parse(p, MG_PROM_TEXT, text, b.len, b.len, &err) == -EBADMSG && strstr(err.text, "128 labels"), "129 labels: %s",
+	      err.text);
 	mg_prom_free(p);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(verdicts_are_promtools), cmocka_unit_test(selected_values), cmocka_unit_test(timestamps),
-		cmocka_unit_test(openmetrics_verdicts), cmocka_unit_test(openmetrics_counters),
-		cmocka_unit_test(errors_name_line_and_column_and_quote_nothing), cmocka_unit_test(bad_selectors),
-		cmocka_unit_test(five_of_five_thousand), cmocka_unit_test(caps),
+		cmocka_unit_test(verdicts_are_promtools),
+		cmocka_unit_test(selected_values),
+		cmocka_unit_test(timestamps),
+		cmocka_unit_test(openmetrics_verdicts),
+		cmocka_unit_test(openmetrics_counters),
+		cmocka_unit_test(errors_name_line_and_column_and_quote_nothing),
+		cmocka_unit_test(bad_selectors),
+		cmocka_unit_test(five_of_five_thousand),
+		cmocka_unit_test(caps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,9 +9,14 @@
 #include "tests/check.h"
 
 #define OK(type, result) "{\"status\":\"success\",\"data\":{\"resultType\":\"" type "\",\"result\":" result "}}"
-#define ERROR(type) "{\"status\":\"error\",\"errorType\":\"" type "\",\"error\":\"secret\"}"
+#define ERROR(type)      "{\"status\":\"error\",\"errorType\":\"" type "\",\"error\":\"secret\"}"
 
-static const struct { const char *text; int r; double value, time_s; const char *says; } answers[] = {
+static const struct {
+	const char *text;
+	int r;
+	double value, time_s;
+	const char *says;
+} answers[] = {
 	{ OK("scalar", "[1700000000.5,\"42\"]"), 0, 42, 1700000000.5, NULL },
 	{ OK("vector", "[{\"metric\":{},\"value\":[1700000000,\"0.25\"]}]"), 0, 0.25, 1700000000, NULL },
 	{ OK("vector", "[{\"metric\":{},\"value\":[1700000000,\"NaN\"]}]"), 0, NAN, 1700000000, NULL },
@@ -33,13 +38,20 @@ static const struct { const char *text; int r; double value, time_s; const char 
 	{ OK("vector", "[{\"value\":[1,\"\"]}]"), -EBADMSG, 0, 0, "not a number" },
 	{ OK("matrix", "[{\"values\":[]}]"), -EBADMSG, 0, 0, "no values" },
 	{ OK("matrix", "[{\"values\":[[1,\"1\"],7]}]"), -EBADMSG, 0, 0, "[time, \"number\"]" },
-	{ ERROR("bad_data"), -EREMOTEIO, 0, 0, "bad_data" }, { ERROR("execution"), -EREMOTEIO, 0, 0, "execution" },
-	{ ERROR("unavailable"), -EREMOTEIO, 0, 0, "unavailable" }, { ERROR("secret"), -EREMOTEIO, 0, 0, "no known type" },
+	{ ERROR("bad_data"), -EREMOTEIO, 0, 0, "bad_data" },
+	{ ERROR("execution"), -EREMOTEIO, 0, 0, "execution" },
+	{ ERROR("unavailable"), -EREMOTEIO, 0, 0, "unavailable" },
+	{ ERROR("secret"), -EREMOTEIO, 0, 0, "no known type" },
 	{ "{\"status\":\"error\"}", -EREMOTEIO, 0, 0, "no known type" },
-	{ "{\"status\":\"success\"}", -EBADMSG, 0, 0, "resultType" }, { "{\"status\":5}", -EBADMSG, 0, 0, "status" },
-	{ "{}", -EBADMSG, 0, 0, "status" }, { "[]", -EBADMSG, 0, 0, "status" }, { "null", -EBADMSG, 0, 0, "status" },
-	{ "", -EBADMSG, 0, 0, "not JSON" }, { "<html>secret", -EBADMSG, 0, 0, "not JSON at byte 0" },
-	{ OK("scalar", "[1,\"1\"]") "x", -EBADMSG, 0, 0, "not JSON" }, { "{\"status\":\"success\"", -EBADMSG, 0, 0, "not JSON" },
+	{ "{\"status\":\"success\"}", -EBADMSG, 0, 0, "resultType" },
+	{ "{\"status\":5}", -EBADMSG, 0, 0, "status" },
+	{ "{}", -EBADMSG, 0, 0, "status" },
+	{ "[]", -EBADMSG, 0, 0, "status" },
+	{ "null", -EBADMSG, 0, 0, "status" },
+	{ "", -EBADMSG, 0, 0, "not JSON" },
+	{ "<html>secret", -EBADMSG, 0, 0, "not JSON at byte 0" },
+	{ OK("scalar", "[1,\"1\"]") "x", -EBADMSG, 0, 0, "not JSON" },
+	{ "{\"status\":\"success\"", -EBADMSG, 0, 0, "not JSON" },
 };
 
 static void answers_are_read(void **state)
@@ -80,18 +92,26 @@ static void deep_nesting(void **state)
 
 	(void)state;
 	memset(text, '[', sizeof text - 1);
-	check(mg_promql_parse(text, sizeof text - 1, &value, &time_s, &err) == -EBADMSG, "a hundred thousand brackets are refused");
+	check(mg_promql_parse(text, sizeof text - 1, &value, &time_s, &err) == -EBADMSG,
+	      "a hundred thousand brackets are refused");
 }
 
 static void urls(void **state)
 {
-	static const struct { const char *base, *query; uint64_t range_ns, max_age_ns; const char *url; } rows[] = {
+	static const struct {
+		const char *base, *query;
+		uint64_t range_ns, max_age_ns;
+		const char *url;
+	} rows[] = {
 		{ "http://h:9090", "up", 0, 0, "http://h:9090/api/v1/query?query=up" },
 		{ "http://h:9090/prom//", "up", 0, 0, "http://h:9090/prom/api/v1/query?query=up" },
 		{ "http://h", "rate(x{a=~\"5..\"}[5m]) + 1 & 2", 0, 90 * MG_NS_PER_S,
-		  "http://h/api/v1/query?query=rate%28x%7Ba%3D~%225..%22%7D%5B5m%5D%29%20%2B%201%20%26%202&lookback_delta=90.000" },
-		{ "http://h", "x", 600 * MG_NS_PER_S, 0, "http://h/api/v1/query_range?query=x&start=1699999400.250&end=1700000000.250&step=6.000" },
-		{ "http://h", "x", 10 * MG_NS_PER_S, 0, "http://h/api/v1/query_range?query=x&start=1699999990.250&end=1700000000.250&step=1.000" },
+		  "http://h/api/v1/"
+		  "query?query=rate%28x%7Ba%3D~%225..%22%7D%5B5m%5D%29%20%2B%201%20%26%202&lookback_delta=90.000" },
+		{ "http://h", "x", 600 * MG_NS_PER_S, 0,
+		  "http://h/api/v1/query_range?query=x&start=1699999400.250&end=1700000000.250&step=6.000" },
+		{ "http://h", "x", 10 * MG_NS_PER_S, 0,
+		  "http://h/api/v1/query_range?query=x&start=1699999990.250&end=1700000000.250&step=1.000" },
 		{ "http://h", "\xc3\xa9#%", 0, 0, "http://h/api/v1/query?query=%C3%A9%23%25" },
 	};
 	char url[MG_MAX_PROMQL_URL];
@@ -109,7 +129,10 @@ static void urls(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(answers_are_read), cmocka_unit_test(text_after_a_nul), cmocka_unit_test(deep_nesting), cmocka_unit_test(urls),
+		cmocka_unit_test(answers_are_read),
+		cmocka_unit_test(text_after_a_nul),
+		cmocka_unit_test(deep_nesting),
+		cmocka_unit_test(urls),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

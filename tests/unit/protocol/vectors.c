@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs every .txt file of protocol/vectors (format: their README.md) against protocol/wire.c. A case is collected line by line, and
+/* Runs every .txt file of protocol/vectors (format: their README.md) against protocol/wire.c. A case is collected line by line and
  * judged when the next one starts. */
 #include <errno.h>
 #include <glob.h>
@@ -101,7 +101,8 @@ static void judge_pair(const struct mg_wire_msg *m, unsigned i, const struct exp
 	got[k->key_len] = '=';
 	int r = mg_wire_unescape(k, got + k->key_len + 1, MG_WIRE_MAX);
 	check(r >= 0, "%s: the value of pair %u does not unescape: %d", vec.at, i, r);
-	check(n == k->key_len + 1U + (unsigned)r && memcmp(want, got, n) == 0, "%s: pair %u is `%s`, expected `%s`", vec.at, i, got, e->rest);
+	check(n == k->key_len + 1U + (unsigned)r && memcmp(want, got, n) == 0, "%s: pair %u is `%s`, expected `%s`", vec.at, i,
+	      got, e->rest);
 	check(k->must == (strcmp(e->word, "must") == 0), "%s: pair %u has the wrong must-understand mark", vec.at, i);
 }
 
@@ -166,10 +167,11 @@ static void judge_accept(const struct mg_wire_msg *m)
 {
 	const char *version = expected("version"), *verb = expected("verb");
 
-	check(verb && strcmp(mg_wire_verb_name(m->verb), verb) == 0, "%s: the verb is %s, expected %s", vec.at, mg_wire_verb_name(m->verb),
-	      verb ? verb : "(none given)");
+	check(verb && strcmp(mg_wire_verb_name(m->verb), verb) == 0, "%s: the verb is %s, expected %s", vec.at,
+	      mg_wire_verb_name(m->verb), verb ? verb : "(none given)");
 	if (version)
-		check(m->version == strtoul(version, NULL, 10), "%s: the version is %u, expected %s", vec.at, m->version, version);
+		check(m->version == strtoul(version, NULL, 10), "%s: the version is %u, expected %s", vec.at, m->version,
+		      version);
 	judge_pairs(m);
 	for (unsigned e = 0; e < vec.n; e++) {
 		if (strcmp(vec.expect[e].word, "u64") == 0)
@@ -245,7 +247,7 @@ static void line_read(const char *file, unsigned number, char *line)
 	}
 	check(vec.n < MAX_EXPECT, "%s:%u: more expectations than the test holds", file, number);
 	struct expect *e = &vec.expect[vec.n++];
-	snprintf(e->word, sizeof e->word, "%s", line);
+	snprintf(e->word, sizeof e->word, "%.*s", (int)sizeof e->word - 1, line);
 	snprintf(e->rest, sizeof e->rest, "%s", rest);
 }
 

@@ -44,7 +44,8 @@ static void test_strange_keys(void **state)
 		mg_wire_begin(&o, buf, sizeof buf, MG_WIRE_HELLO);
 		size_t empty = o.len;
 		mg_wire_put_str_in(&o, "label", labels[i], "x");
-		check(o.len == empty && mg_wire_end(&o) == (long)empty, "label `%s` was written or failed the message", labels[i]);
+		check(o.len == empty && mg_wire_end(&o) == (long)empty, "label `%s` was written or failed the message",
+		      labels[i]);
 	}
 }
 
@@ -134,10 +135,12 @@ static void test_round_trip(void **state)
 		mg_wire_put_strn(&o, "exe", value, n);
 		mg_wire_put_u64(&o, "pid", round);
 		long len = mg_wire_end(&o);
-		check(len > 0 && mg_wire_parse(buf, (size_t)len, &m, NULL) == 0, "round %u: what was written cannot be read", round);
+		check(len > 0 && mg_wire_parse(buf, (size_t)len, &m, NULL) == 0, "round %u: what was written cannot be read",
+		      round);
 		uint64_t pid = 0;
 		check(mg_wire_u64(&m, "pid", &pid) == 0 && pid == round, "round %u: the key after the value was forged", round);
-		check(mg_wire_str(&m, "exe", out, sizeof out) == (int)n && memcmp(out, value, n) == 0, "round %u: the value changed", round);
+		check(mg_wire_str(&m, "exe", out, sizeof out) == (int)n && memcmp(out, value, n) == 0,
+		      "round %u: the value changed", round);
 	}
 }
 

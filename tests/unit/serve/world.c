@@ -68,7 +68,7 @@ void world_tick(struct world *w, uint64_t now_ns)
 	}
 	mg_engine_tick(&w->engine, now_ns, 0);
 	w->q.now_ns = now_ns + MG_NS_PER_S / 4;
-	w->q.wall_ns = WORLD_WALL + now_ns - WORLD_NOW;
+	w->q.wall_ns = WORLD_WALL + w->q.now_ns - WORLD_NOW;
 }
 
 void world_open(struct world *w)

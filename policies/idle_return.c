@@ -137,7 +137,7 @@ static void idle_return_decide(const void *conf, void *state, const struct mg_vi
 		if (v->quiet_ns == MG_NEVER)
 			mg_hold_unknown(ret, "whether the process is quiet is unknown");
 		else
-			mg_hold(ret, quiet ? "returned %s ago" : "not quiet; last look at returning %s ago", MG_SHOW_NS(since));
+			mg_hold(ret, quiet ? "asked for a return %s ago" : "not quiet; last look at returning %s ago", MG_SHOW_NS(since));
 		return;
 	}
 	struct mg_value bytes = above_cushion(c, v);

@@ -16,7 +16,7 @@ struct mg_record {
 	enum mg_mode mode;             /* dry-run or enforce */
 	struct mg_want want;           /* verb, knob, from, to, guards */
 	char why[MG_WHY_MAX];
-	char guard_why[MG_MAX_GUARDS][MG_WHY_MAX / 2]; /* by guard index, "" where it did not cut */
+	struct mg_cuts cuts;
 	struct mg_value sig[MG_SIG__BUILTIN];          /* inputs, with ages */
 	struct {                                       /* inputs of configured sources that the rule names */
 		char name[2 * MG_NAME_MAX];

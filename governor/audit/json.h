@@ -22,4 +22,8 @@ void mg_json_stamp(struct mg_json *j, const char *key, uint64_t wall_ns);
 /* A value that is JSON already. */
 void mg_json_raw(struct mg_json *j, const char *key, const char *json, size_t len);
 
+struct mg_cuts;
+/* `key: [{name, why}, ...]` of the guards that cut a want. */
+void mg_json_cuts(struct mg_json *j, const char *key, const struct mg_cuts *cuts);
+
 #endif

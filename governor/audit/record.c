@@ -43,16 +43,13 @@ static void put_want(struct mg_json *j, const struct mg_want *w)
 		mg_json_seconds(j, "max_pause_s", w->max_pause_ns);
 }
 
-static void put_guards(struct mg_json *j, const struct mg_record *r)
+void mg_json_cuts(struct mg_json *j, const char *key, const struct mg_cuts *cuts)
 {
-	mg_json_bool(j, "vetoed", r->want.vetoed);
-	mg_json_open(j, "guards", '[');
-	for (unsigned i = 0; i < MG_MAX_GUARDS && mg_guards[i].name; i++) {
-		if (!(r->want.guards >> i & 1))
-			continue;
+	mg_json_open(j, key, '[');
+	for (unsigned i = 0; i < cuts->n; i++) {
 		mg_json_open(j, NULL, '{');
-		mg_json_str(j, "name", mg_guards[i].name);
-		mg_json_str(j, "why", r->guard_why[i]);
+		mg_json_str(j, "name", mg_guards[cuts->at[i].guard].name);
+		mg_json_str(j, "why", cuts->at[i].why);
 		mg_json_close(j, '}');
 	}
 	mg_json_close(j, ']');
@@ -95,7 +92,8 @@ static void put_decision(struct mg_json *j, const struct mg_record *r)
 	mg_json_str(j, "rule_at", r->rule_at);
 	put_want(j, &r->want);
 	mg_json_str(j, "why", r->why);
-	put_guards(j, r);
+	mg_json_bool(j, "vetoed", r->want.vetoed);
+	mg_json_cuts(j, "guards", &r->cuts);
 	put_inputs(j, r);
 }
 

@@ -24,6 +24,14 @@ struct mg_want {
 	uint32_t guards;         /* bit i: guard i of mg_guards cut or vetoed it */
 };
 
+/* What the guards said of one want: a clause of each that cut it, in their order. Further ones show in want.guards alone. */
+#define MG_MAX_CUTS 4
+#define MG_CUT_MAX  96
+struct mg_cuts {
+	uint8_t n;
+	struct { uint8_t guard; char why[MG_CUT_MAX]; } at[MG_MAX_CUTS]; /* guard: index into mg_guards */
+};
+
 /* What a rule says at one tick: any number of wants (none = hold) and one sentence of reason. */
 struct mg_decision {
 	uint8_t n;

@@ -24,7 +24,7 @@ struct mg_target_rule {
 	const struct mg_rule *rule;
 	struct mg_rule_state state;
 	struct mg_decision last;                    /* of the newest tick, after the guards */
-	char guard_why[MG_MAX_WANT][MG_MAX_GUARDS][MG_WHY_MAX];
+	struct mg_cuts cuts[MG_MAX_WANT];           /* by want of `last` */
 	uint64_t decided_at_ns;
 	uint64_t unknown_since_ns;                  /* 0: its inputs are known */
 	uint32_t set_knobs;                         /* bit per knob this rule set and did not restore */
@@ -99,7 +99,6 @@ struct mg_engine_stats {
 	uint64_t ticks, late_ticks, decisions, targets_seen, reloads, reload_failures, quarantines, crashes;
 	uint64_t tick_lateness_ns, tick_lateness_max_ns, tick_cost_ns, started_ns, last_tick_ns;
 	uint64_t config_ns;                         /* when the policy in force was loaded */
-	uint64_t own_allocations_in_ticks;          /* must stay 0 */
 };
 
 struct mg_engine {

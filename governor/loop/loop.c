@@ -57,6 +57,12 @@ uint64_t mg_loop_now(const struct mg_loop *l)
 	return l->now_ns;
 }
 
+uint64_t mg_loop_fresh(const struct mg_loop *l)
+{
+	(void)l;
+	return read_clock(CLOCK_BOOTTIME);
+}
+
 uint64_t mg_loop_wall(const struct mg_loop *l)
 {
 	return l->wall_ns;

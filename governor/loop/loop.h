@@ -17,6 +17,8 @@ int mg_loop_new(struct mg_loop **ret, struct mg_err *err) MG_CHECK_RESULT;
 struct mg_loop *mg_loop_free(struct mg_loop *l);
 /* CLOCK_BOOTTIME in ns, read once per wake-up: constant inside a callback. */
 uint64_t mg_loop_now(const struct mg_loop *l);
+/* The same clock read anew: what a turn has cost so far. */
+uint64_t mg_loop_fresh(const struct mg_loop *l);
 /* Wall time in ns since 1970 for records, derived from the same reading. */
 uint64_t mg_loop_wall(const struct mg_loop *l);
 

@@ -171,6 +171,7 @@ static void on_tick(void *ctx, uint64_t now_ns)
 	mg_targets_collect(g, now_ns);
 	mg_engine_tick(&g->engine, now_ns, late);
 	mg_obituaries(g, now_ns);
+	g->engine.stats.tick_cost_ns = mg_loop_fresh(g->loop) - now_ns;
 	g->tick_due_ns += (late / interval + 1) * interval; /* ticks that were slept through are not made up for */
 	if (mg_loop_timer(g->loop, &g->tick, g->tick_due_ns) < 0)
 		mg_loop_stop(g->loop);

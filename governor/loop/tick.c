@@ -90,7 +90,9 @@ static void make_view(const struct mg_engine *e, const struct mg_target *t, uint
 
 static bool same_want(const struct mg_want *a, const struct mg_want *b)
 {
-	return a->verb == b->verb && a->knob == b->knob && a->action == b->action && a->vetoed == b->vetoed && a->to == b->to;
+	bool to = a->to == b->to || (isnan(a->to) && isnan(b->to));
+
+	return a->verb == b->verb && a->knob == b->knob && a->action == b->action && a->vetoed == b->vetoed && to;
 }
 
 /* A want that only repeats the newest recorded one tells nothing new. Actions that go out are always told. */
@@ -99,6 +101,32 @@ static bool worth_recording(const struct mg_target_rule *tr, const struct mg_wan
 	if (w->verb == MG_VERB_ACTION && !w->vetoed)
 		return true;
 	return !same_want(&tr->recorded, w) || now_ns - tr->recorded_ns >= MG_RERECORD_NS;
+}
+
+struct naming {
+	const struct mg_engine *e;
+	struct mg_record *r;
+	uint64_t now_ns;
+};
+
+static void name_source(void *ctx, struct mg_signal_ref ref)
+{
+	const struct naming *n = ctx;
+
+	if (ref.scope != MG_SCOPE_SOURCE || n->r->n_sources == MG_RECORD_SOURCES || ref.id >= n->e->config->n_signals)
+		return;
+	mg_copy(n->r->source[n->r->n_sources].name, sizeof n->r->source[0].name, n->e->config->signals[ref.id].name);
+	n->r->source[n->r->n_sources++].v = mg_sample_read(&n->e->source[ref.id], n->now_ns);
+}
+
+/* The configured sources that the rule names, beside the signals that every target has. */
+static void record_sources(const struct mg_engine *e, const struct mg_rule *rule, struct mg_record *r)
+{
+	struct naming n = { e, r, r->now_ns };
+
+	for (unsigned i = 0; i < MG_MAX_RULE_EXPR; i++)
+		if (rule->expr[i])
+			mg_expr_signals(rule->expr[i], name_source, &n);
 }
 
 static struct mg_record *record(struct mg_engine *e, const struct mg_target *t, struct mg_target_rule *tr, const struct mg_view *v,
@@ -115,6 +143,7 @@ static struct mg_record *record(struct mg_engine *e, const struct mg_target *t, 
 	mg_copy(r->rule_at, sizeof r->rule_at, tr->rule->at);
 	mg_copy(r->why, sizeof r->why, tr->last.why);
 	memcpy(r->sig, v->sig, sizeof r->sig);
+	record_sources(e, tr->rule, r);
 	tr->recorded = *w;
 	tr->recorded_ns = v->now_ns;
 	return r;
@@ -192,8 +221,7 @@ static void act(struct mg_engine *e, struct mg_target *t, unsigned rule, const s
 	struct mg_record *rec = record(e, t, tr, v, w, seq);
 	if (!rec)
 		return;
-	for (unsigned g = 0; g < MG_MAX_GUARDS; g++)
-		mg_copy(rec->guard_why[g], sizeof rec->guard_why[g], tr->guard_why[w - tr->last.want][g]);
+	rec->cuts = tr->cuts[w - tr->last.want];
 	rec->outcome.expected_bytes = p->expected_bytes;
 	rec->outcome.state = dry ? MG_OUTCOME_DRY : MG_OUTCOME_PENDING;
 	if (dry)
@@ -206,8 +234,7 @@ static void record_veto(struct mg_engine *e, struct mg_target *t, struct mg_targ
 	struct mg_record *r = record(e, t, tr, v, &tr->last.want[i], 0);
 	if (!r)
 		return;
-	for (unsigned g = 0; g < MG_MAX_GUARDS; g++)
-		mg_copy(r->guard_why[g], sizeof r->guard_why[g], tr->guard_why[i][g]);
+	r->cuts = tr->cuts[i];
 	r->outcome.state = MG_OUTCOME_VETOED;
 	mg_audit_write(e->audit, r);
 }
@@ -230,6 +257,20 @@ static void restore_when_very_stale(struct mg_target_rule *tr, uint64_t now_ns)
 			mg_restore_knob(&tr->last, (enum mg_knob)k, "inputs unknown for 5 minutes: back to the baseline");
 }
 
+/* Runs the guards and keeps the clauses of those that cut. */
+static void guard(const struct mg_guard_ctx *g, struct mg_want *w, struct mg_cuts *cuts)
+{
+	char why[MG_MAX_GUARDS][MG_WHY_MAX];
+
+	mg_guard_run(g, w, why);
+	for (unsigned i = 0; i < MG_MAX_GUARDS && cuts->n < MG_MAX_CUTS; i++) {
+		if (!(w->guards & 1U << i))
+			continue;
+		cuts->at[cuts->n].guard = (uint8_t)i;
+		mg_copy(cuts->at[cuts->n++].why, MG_CUT_MAX, why[i]);
+	}
+}
+
 static void note_knob(uint64_t *vetoed, uint64_t *decided, const struct mg_want *w)
 {
 	if (w->verb == MG_VERB_ACTION)
@@ -246,7 +287,7 @@ static void run_rule(struct mg_engine *e, struct mg_target *t, unsigned rule, co
 	struct mg_target_rule *tr = &t->rules[rule];
 
 	memset(&tr->last, 0, sizeof tr->last);
-	memset(tr->guard_why, 0, sizeof tr->guard_why);
+	memset(tr->cuts, 0, sizeof tr->cuts);
 	mg_rule_decide(tr->rule, &tr->state, v, env, &tr->last);
 	restore_when_very_stale(tr, v->now_ns);
 	tr->decided_at_ns = v->now_ns;
@@ -259,7 +300,7 @@ static void run_rule(struct mg_engine *e, struct mg_target *t, unsigned rule, co
 	uint64_t vetoed = g->vetoed_knobs, decided = g->decided_knobs;
 	for (unsigned i = 0; i < tr->last.n; i++) {
 		struct mg_want *w = &tr->last.want[i];
-		mg_guard_run(g, w, tr->guard_why[i]);
+		guard(g, w, &tr->cuts[i]);
 		note_knob(&vetoed, &decided, w);
 		if (w->vetoed)
 			record_veto(e, t, tr, v, i);

@@ -62,16 +62,7 @@ void mg_json_want(struct mg_json *j, const struct mg_target_rule *tr, unsigned i
 		mg_json_seconds(j, "max_pause_s", w->max_pause_ns);
 	mg_json_bool(j, "vetoed", w->vetoed);
 	mg_json_bool(j, "delayed", mg_want_delayed(w));
-	mg_json_open(j, "guards", '[');
-	for (unsigned g = 0; g < MG_MAX_GUARDS && mg_guards[g].name; g++) {
-		if (!(w->guards >> g & 1))
-			continue;
-		mg_json_open(j, NULL, '{');
-		mg_json_str(j, "name", mg_guards[g].name);
-		mg_json_str(j, "why", tr->guard_why[i][g]);
-		mg_json_close(j, '}');
-	}
-	mg_json_close(j, ']');
+	mg_json_cuts(j, "guards", &tr->cuts[i]);
 	mg_json_close(j, '}');
 }
 

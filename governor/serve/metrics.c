@@ -429,8 +429,6 @@ static const struct family families[] = {
 	  "How much later than planned the last tick came.", ENGINE(tick_lateness_ns), NS },
 	{ "memgov_tick_lateness_max_seconds", "gauge", "The latest tick since start.", ENGINE(tick_lateness_max_ns), NS },
 	{ "memgov_tick_duration_seconds", "gauge", "What the last tick cost.", ENGINE(tick_cost_ns), NS },
-	{ "memgov_tick_allocations_total", "counter",
-	  "Allocations of our own code inside ticks: stays 0.", ENGINE(own_allocations_in_ticks), 0 },
 	{ "memgov_decisions_total", "counter",
 	  "Decisions recorded, but for vetoed ones; in dry run nothing is sent.", emit_decisions, 0, 0 },
 	{ "memgov_guard_cuts_total", "counter", "Decisions a guard cut or vetoed.", emit_cuts, 0, 0 },

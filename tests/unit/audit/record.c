@@ -34,7 +34,9 @@ static struct mg_record set_record(void)
 	unsigned step = guard_index("step");
 
 	r.want.guards = 1U << step;
-	strcpy(r.guard_why[step], "step: 75 of the way");
+	r.cuts.n = 1;
+	r.cuts.at[0].guard = (uint8_t)step;
+	strcpy(r.cuts.at[0].why, "step: 75 of the way");
 	r.sig[MG_SIG_PROC_RSS] = (struct mg_value){ .v = 1048576, .known = true, .age_ns = 7 };
 	r.sig[MG_SIG_SHIM_LIVE] = (struct mg_value){ .v = 5, .known = false, .age_ns = 999 };
 	r.sig[MG_SIG_PSI_SOME] = mg_unknown_value();
@@ -99,8 +101,9 @@ static void the_fullest_record_fits(void **state)
 	memset(r.target, 1, sizeof r.target - 1);
 	memset(r.rule_at, 1, sizeof r.rule_at - 1);
 	r.want.guards = ~0U;
-	for (unsigned i = 0; i < MG_MAX_GUARDS; i++)
-		memset(r.guard_why[i], i < 13 ? 'x' : 0, sizeof r.guard_why[i] - 1);
+	r.cuts.n = MG_MAX_CUTS;
+	for (unsigned i = 0; i < MG_MAX_CUTS; i++)
+		memset(r.cuts.at[i].why, 1, sizeof r.cuts.at[i].why - 1);
 	for (int i = 0; i < MG_SIG__BUILTIN; i++)
 		r.sig[i] = mg_known_value(123456789.123);
 	r.n_sources = MG_RECORD_SOURCES;

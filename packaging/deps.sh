@@ -16,7 +16,7 @@ checks='clang clang-tidy clang-format libclang-rt-14-dev llvm prometheus cgroup-
 	man-db'
 machine='qemu-system-x86 busybox-static cpio xz-utils zstd kmod'
 cross='crossbuild-essential-arm64 qemu-user-static libcurl4-openssl-dev:arm64 libcjson-dev:arm64 libcgroup-dev:arm64
-	libyaml-dev:arm64 libmicrohttpd-dev:arm64 libcmocka-dev:arm64'
+	libyaml-dev:arm64 libmicrohttpd-dev:arm64 libcmocka-dev:arm64 libjemalloc2:arm64 libtcmalloc-minimal4:arm64 libmimalloc2.0:arm64'
 services='redis-server prometheus'
 
 packages()

@@ -50,8 +50,9 @@ tidy: ## clang-tidy over the sources
 format: ## clang-format over the lines that differ from FORMAT_SINCE (HEAD)
 	git clang-format --force $(FORMAT_SINCE)
 
-docs: build ## man pages, from the tables that parse
-	packaging/docs.sh build/release/bin/memgov build/docs
+docs: build ## the policy file's reference and schema anew (man pages: build/release/docs), from the tables that parse
+	build/release/bin/memgov help --markdown policy >docs/policy-reference.md
+	cmake --build --preset release --target policy-schema
 
 package: build docs ## build/memgov-VERSION-linux-ARCH.tar.gz
 	cpack --config build/release/CPackConfig.cmake -G TGZ -B build

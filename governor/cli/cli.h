@@ -21,7 +21,7 @@ enum mg_exit { MG_EXIT_OK, MG_EXIT_FINDING, MG_EXIT_USAGE, MG_EXIT_CONFIG, MG_EX
 struct mg_cli {
 	const struct mg_cli_verb *verb;
 	const char *config, *socket, *listen; /* NULL: not given */
-	bool json, dry_run, enforce, man, help;
+	bool json, dry_run, enforce, man, markdown, help;
 	const char *label[MG_CLI_MAX_LABELS];
 	unsigned n_labels;
 	char **arg;                           /* positional arguments, ended by NULL; of exec: the command */
@@ -39,8 +39,8 @@ struct mg_cli_option {
 };
 
 enum mg_cli_option_id {
-	MG_OPT_CONFIG, MG_OPT_DRY_RUN, MG_OPT_ENFORCE, MG_OPT_SOCKET, MG_OPT_LISTEN, MG_OPT_LABEL, MG_OPT_MAN, MG_OPT_OUTPUT,
-	MG_OPT_HELP,
+	MG_OPT_CONFIG, MG_OPT_DRY_RUN, MG_OPT_ENFORCE, MG_OPT_SOCKET, MG_OPT_LISTEN, MG_OPT_LABEL, MG_OPT_MAN, MG_OPT_MARKDOWN,
+	MG_OPT_OUTPUT, MG_OPT_HELP,
 	MG_OPT__COUNT
 };
 #define MG_OPT(id) (1U << MG_OPT_##id)

@@ -24,6 +24,7 @@ const struct mg_cli_option mg_cli_options[MG_OPT__COUNT] = {
 	[MG_OPT_LISTEN] = { "listen", 'l', MG_CLI_TEXT, "ADDR:PORT", "serve /metrics, /healthz and /readyz there", AT(listen) },
 	[MG_OPT_LABEL] = { "label", 0, MG_CLI_LABELS, "KEY=VALUE", "a label policies can match; may be repeated", 0 },
 	[MG_OPT_MAN] = { "man", 0, MG_CLI_FLAG, NULL, "print the manual page (troff)", AT(man) },
+	[MG_OPT_MARKDOWN] = { "markdown", 0, MG_CLI_FLAG, NULL, "print the policy file's reference (Markdown)", AT(markdown) },
 	[MG_OPT_OUTPUT] = { "output", 'o', MG_CLI_OUTPUT, "table|json", "for people (default) or for programs", 0 },
 	[MG_OPT_HELP] = { "help", 'h', MG_CLI_FLAG, NULL, "say what the verb does", AT(help) },
 };
@@ -63,7 +64,8 @@ const struct mg_cli_verb mg_cli_verbs[] = {
 	{ .name = "completion", .args = "bash", .help = "print the shell's completion", .words = "bash",
 	  .more = "For one session: source <(memgov completion bash)", .min_args = 1, .max_args = 1, .run = mg_cli_completion },
 	{ .name = "help", .args = "[VERB|policy]", .help = "this, or a verb's options", .words = "policy",
-	  .more = "With --man: memgov(1), and for the word policy memgov.yaml(5).", .options = MG_OPT(MAN), .max_args = 1,
+	  .more = "With --man: memgov(1), and for the word policy memgov.yaml(5); --markdown prints the latter for a browser.",
+	  .options = MG_OPT(MAN) | MG_OPT(MARKDOWN), .max_args = 1,
 	  .run = mg_cli_show_help },
 	{ .name = "version", .args = "", .help = "print the version", .words = "", .more = "", .run = mg_cli_version },
 	{ .name = NULL },
@@ -120,8 +122,10 @@ int mg_cli_show_help(const struct mg_cli *c)
 {
 	const struct mg_cli_verb *v = c->n_args ? mg_cli_verb_find(c->arg[0]) : NULL;
 
-	if (c->man && c->n_args && strcmp(c->arg[0], "policy") == 0)
-		return mg_config_manual(STDOUT_FILENO, MG_MANUAL_MAN) < 0 ? MG_EXIT_RUNTIME : MG_EXIT_OK;
+	if ((c->man || c->markdown) && c->n_args && strcmp(c->arg[0], "policy") == 0)
+		return mg_config_manual(STDOUT_FILENO, c->man ? MG_MANUAL_MAN : MG_MANUAL_MARKDOWN) < 0 ? MG_EXIT_RUNTIME : MG_EXIT_OK;
+	if (c->markdown)
+		return mg_cli_fail(MG_EXIT_USAGE, "--markdown goes with the word policy: memgov help --markdown policy");
 	if (c->n_args && !v)
 		return mg_cli_fail(MG_EXIT_USAGE, "there is no verb `%s`; see memgov help", c->arg[0]);
 	if (c->man)

@@ -15,10 +15,15 @@ struct page {
 	enum mg_manual format;
 };
 
-static const struct { const char *title, *path, *about; const struct mg_key *keys; } chapters[] = {
+static const struct {
+	const char *title, *path, *about;
+	const struct mg_key *keys;
+} chapters[] = {
 	{ "The file", "", "Top-level keys, with their sections.", mg_config_keys },
-	{ "A source", "sources.NAME.", "Metrics from outside. Each signal is then `NAME.signal` in expressions.", mg_source_keys },
-	{ "A signal of a source", "sources.NAME.signals.NAME.", "In short the value alone: the series or the query.", mg_signal_keys },
+	{ "A source", "sources.NAME.", "Metrics from outside. Each signal is then `NAME.signal` in expressions.",
+	  mg_source_keys },
+	{ "A signal of a source", "sources.NAME.signals.NAME.", "In short the value alone: the series or the query.",
+	  mg_signal_keys },
 	{ "A target", "targets.NAME.", "Which processes, within which bounds, by which rules.", mg_target_keys },
 	{ "A rule", "targets.NAME.rules[].", "What every rule may say; the rest are the keys of its policy.", mg_rule_keys },
 };
@@ -77,10 +82,12 @@ static void put_entry(const struct page *p, const struct entry *e)
 	if (p->format == MG_MANUAL_MAN) {
 		fprintf(p->f, ".TP\n.B %s%s\n", e->path, e->name);
 		troff_text(p->f, e->help);
-		fprintf(p->f, "%s%s%s%s%s.\n", *def ? (e->required ? "; " : "; default ") : "", def, *range ? " (" : "", range, *range ? ")" : "");
+		fprintf(p->f, "%s%s%s%s%s.\n", *def ? (e->required ? "; " : "; default ") : "", def, *range ? " (" : "", range,
+			*range ? ")" : "");
 		return;
 	}
-	fprintf(p->f, "| `%s%s` | %s%s%s | %s | ", e->path, e->name, *def && !e->required ? "`" : "", def, *def && !e->required ? "`" : "", range);
+	fprintf(p->f, "| `%s%s` | %s%s%s | %s | ", e->path, e->name, *def && !e->required ? "`" : "", def,
+		*def && !e->required ? "`" : "", range);
 	table_text(p->f, e->help);
 	fputs(" |\n", p->f);
 }
@@ -128,7 +135,8 @@ static void put_rows(const struct page *p)
 	}
 	heading(p, "Actions", "What `do:` names.");
 	for (unsigned i = 0; i < MG_ACTION__COUNT; i++)
-		put_entry(p, &(struct entry){ "", mg_action_info((enum mg_action)i)->name, NULL, NULL, NULL, mg_action_info((enum mg_action)i)->help, false });
+		put_entry(p, &(struct entry){ "", mg_action_info((enum mg_action)i)->name, NULL, NULL, NULL,
+					      mg_action_info((enum mg_action)i)->help, false });
 	heading(p, "Signals", "What every target has; the default column shows the unit, the range how old a sample may be.");
 	for (unsigned i = 0; i < MG_SIG__BUILTIN; i++) {
 		const struct mg_signal_info *s = mg_signal_info((enum mg_signal)i);
@@ -140,13 +148,19 @@ static void put_rows(const struct page *p)
 static void put_head(const struct page *p)
 {
 	if (p->format == MG_MANUAL_MAN)
-		fputs(".TH MEMGOV.YAML 5 \"\" \"memgov\" \"File formats\"\n.SH NAME\nmemgov.yaml \\- policy file of the memory governor\n"
-		      ".SH DESCRIPTION\nUnits: KiB MiB GiB TiB, kB MB GB TB, Ki Mi Gi Ti, %, ms s m h d, 2x. Unknown keys are errors;\n"
-		      "anchors and aliases are refused. Check a file with\n.BR \"memgov check-config FILE\" .\n", p->f);
+		fputs(".TH MEMGOV.YAML 5 \"\" \"memgov\" \"File formats\"\n.SH NAME\nmemgov.yaml \\- policy file of the memory "
+		      "governor\n"
+		      ".SH DESCRIPTION\nUnits: KiB MiB GiB TiB, kB MB GB TB, Ki Mi Gi Ti, %, ms s m h d, 2x. Unknown keys are "
+		      "errors;\n"
+		      "anchors and aliases are refused. Check a file with\n.BR \"memgov check-config FILE\" .\n",
+		      p->f);
 	else
-		fputs("# Reference of the policy file\n\nPrinted by `memgov help --markdown policy` from the tables that parse the file. "
-		      "Units: `KiB MiB GiB TiB`, `kB MB GB TB`,\n`Ki Mi Gi Ti`, `%`, `ms s m h d`, `2x`. Unknown keys are errors; anchors "
-		      "and aliases are refused.\n", p->f);
+		fputs("# Reference of the policy file\n\nPrinted by `memgov help --markdown policy` from the tables that parse "
+		      "the file. "
+		      "Units: `KiB MiB GiB TiB`, `kB MB GB TB`,\n`Ki Mi Gi Ti`, `%`, `ms s m h d`, `2x`. Unknown keys are "
+		      "errors; anchors "
+		      "and aliases are refused.\n",
+		      p->f);
 }
 
 int mg_config_manual(int fd, enum mg_manual format)

@@ -12,12 +12,14 @@
 #include "governor/loop/tick.h"
 #include "governor/util/str.h"
 
-#define ADOPT_TICKS   2   /* a new governor, or a new target, is watched this many intervals before anything is sent */
-#define LIVE_SLACK    1.1 /* live above this times resident is not believed */
+#define ADOPT_TICKS 2   /* a new governor, or a new target, is watched this many intervals before anything is sent */
+#define LIVE_SLACK  1.1 /* live above this times resident is not believed */
 
 const char *mg_mode_name(enum mg_mode m)
 {
-	static const char *const names[] = { [MG_MODE_OFF] = "off", [MG_MODE_DRY_RUN] = "dry-run", [MG_MODE_ENFORCE] = "enforce" };
+	static const char *const names[] = {
+		[MG_MODE_OFF] = "off", [MG_MODE_DRY_RUN] = "dry-run", [MG_MODE_ENFORCE] = "enforce"
+	};
 
 	return names[m];
 }
@@ -167,7 +169,7 @@ int mg_engine_reload(struct mg_engine *e, struct mg_config *config, uint64_t now
 		e->source[i].max_age_ns = config->sources[config->signals[i].source].max_age_ns;
 	for (struct mg_target *t = e->targets; t; t = t->next) {
 		if (mg_engine_match(e, t) < 0)
-			r = -ENOMEM; /* that target is watched, not governed, until the next reload */
+			r = -ENOMEM;           /* that target is watched, not governed, until the next reload */
 		mg_tick_restore(e, t, now_ns); /* the new rules start from the baseline */
 	}
 	mg_config_free(old);
@@ -263,7 +265,9 @@ static void each_item(const char *list, void (*f)(struct mg_target *t, const cha
 
 static void knob_item(struct mg_target *t, const char *item, size_t len)
 {
-	static const char *const restores[] = { [MG_RESTORE_EXACT] = "exact", [MG_RESTORE_DEFAULT] = "default", [MG_RESTORE_NONE] = "none" };
+	static const char *const restores[] = {
+		[MG_RESTORE_EXACT] = "exact", [MG_RESTORE_DEFAULT] = "default", [MG_RESTORE_NONE] = "none"
+	};
 	const char *colon = memchr(item, ':', len);
 	size_t name = colon ? (size_t)(colon - item) : len;
 	int k = mg_knob_find(item, name);
@@ -328,7 +332,8 @@ static bool differs_from_baseline(const struct mg_target *t)
 {
 	for (unsigned k = 0; k < MG_KNOB__COUNT; k++) {
 		const struct mg_knob_view *v = &t->knob[k];
-		if (v->supported && (v->present.known != v->baseline.known || (v->present.known && v->present.v != v->baseline.v)))
+		if (v->supported &&
+		    (v->present.known != v->baseline.known || (v->present.known && v->present.v != v->baseline.v)))
 			return true;
 	}
 	return false;
@@ -392,7 +397,8 @@ struct mg_target *mg_engine_hello(struct mg_engine *e, const struct mg_wire_msg 
 	t->seen_ns = t->report_ns = t->renewed_ns = now_ns;
 	t->pidfd = -1;
 	t->share_ratio = 1;
-	t->leased = t->enforced = differs_from_baseline(t); /* an earlier governor's settings: kept alive while this one watches */
+	t->leased = t->enforced = differs_from_baseline(
+		t); /* an earlier governor's settings: kept alive while this one watches */
 	t->act = &mg_act_null;
 	t->next = e->targets;
 	e->targets = t;
@@ -426,18 +432,17 @@ void mg_engine_done(struct mg_engine *e)
 	e->config = mg_config_free(e->config);
 }
 
-static const struct { const char *key; enum mg_signal signal; double scale; } report_keys[] = {
-	{ "resident",        MG_SIG_SHIM_RESIDENT,      1 },
-	{ "free_resident",   MG_SIG_SHIM_FREE_RESIDENT, 1 },
-	{ "returnable",      MG_SIG_SHIM_RETURNABLE,    1 },
-	{ "alloc_rate",      MG_SIG_SHIM_ALLOC_RATE,    1 },
-	{ "heap.live",       MG_SIG_HEAP_LIVE,          1 },
-	{ "heap.goal",       MG_SIG_HEAP_GOAL,          1 },
-	{ "heap.committed",  MG_SIG_HEAP_COMMITTED,     1 },
-	{ "heap.released",   MG_SIG_HEAP_RELEASED,      1 },
-	{ "heap.gc_cpu",     MG_SIG_HEAP_GC_CPU,        1e-6 }, /* parts per million on the wire */
-	{ "heap.limit",      MG_SIG_HEAP_LIMIT,         1 },
-	{ "heap.gc_percent", MG_SIG_HEAP_GC_PERCENT,    1 },
+static const struct {
+	const char *key;
+	enum mg_signal signal;
+	double scale;
+} report_keys[] = {
+	{ "resident", MG_SIG_SHIM_RESIDENT, 1 },        { "free_resident", MG_SIG_SHIM_FREE_RESIDENT, 1 },
+	{ "returnable", MG_SIG_SHIM_RETURNABLE, 1 },    { "alloc_rate", MG_SIG_SHIM_ALLOC_RATE, 1 },
+	{ "heap.live", MG_SIG_HEAP_LIVE, 1 },           { "heap.goal", MG_SIG_HEAP_GOAL, 1 },
+	{ "heap.committed", MG_SIG_HEAP_COMMITTED, 1 }, { "heap.released", MG_SIG_HEAP_RELEASED, 1 },
+	{ "heap.gc_cpu", MG_SIG_HEAP_GC_CPU, 1e-6 }, /* parts per million on the wire */
+	{ "heap.limit", MG_SIG_HEAP_LIMIT, 1 },         { "heap.gc_percent", MG_SIG_HEAP_GC_PERCENT, 1 },
 };
 
 /* live <= resident by the kernel's word, else it is not believed: unknown, and the rules that need it hold. */

@@ -21,7 +21,7 @@
 struct slot {
 	void (*f)(void *ctx, uint32_t events);
 	void *ctx;
-	int fd;             /* -1: free */
+	int fd; /* -1: free */
 	uint32_t generation;
 	uint32_t next_free;
 };
@@ -34,7 +34,10 @@ struct mg_loop {
 	uint32_t n_slots, free_slot; /* free_slot: index + 1, 0 none */
 	struct mg_timer **timers;    /* binary heap by at_ns */
 	unsigned n_timers, cap_timers;
-	struct { void (*f)(void *ctx); void *ctx; } after[MAX_AFTER];
+	struct {
+		void (*f)(void *ctx);
+		void *ctx;
+	} after[MAX_AFTER];
 	unsigned n_after;
 };
 

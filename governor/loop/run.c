@@ -62,8 +62,14 @@ static void override(struct mg_config *c, const struct mg_run_options *o)
 /* Borrows c's lists. */
 static struct mg_control_conf control_conf(const struct mg_config *c)
 {
-	struct mg_control_conf conf = { .mode = c->socket_mode, .allow_uids = c->allow_uids, .n_uids = c->n_uids, .allow_gids = c->allow_gids,
-					.n_gids = c->n_gids, .max_peers = 10240, .max_per_uid = 1024, .hello_deadline_ns = 2 * MG_NS_PER_S };
+	struct mg_control_conf conf = { .mode = c->socket_mode,
+					.allow_uids = c->allow_uids,
+					.n_uids = c->n_uids,
+					.allow_gids = c->allow_gids,
+					.n_gids = c->n_gids,
+					.max_peers = 10240,
+					.max_per_uid = 1024,
+					.hello_deadline_ns = 2 * MG_NS_PER_S };
 
 	mg_copy(conf.path, sizeof conf.path, c->socket);
 	return conf;
@@ -79,7 +85,10 @@ static int start_sources(struct mg_governor *g, struct mg_err *err)
 /* What only a restart can change is said, not skipped in silence. */
 static void warn_fixed(const struct mg_governor *g, const struct mg_config *old, const struct mg_config *c)
 {
-	const struct { const char *key; bool changed; } fixed[] = {
+	const struct {
+		const char *key;
+		bool changed;
+	} fixed[] = {
 		{ "control.socket", strcmp(old->socket, c->socket) != 0 },
 		{ "serve.listen", strcmp(old->listen, c->listen) != 0 },
 		{ "serve.admin", strcmp(old->admin, c->admin) != 0 },
@@ -113,7 +122,8 @@ static void reload(void *ctx)
 		char why[MG_ERR_MAX];
 		struct mg_buf b = mg_buf(why, sizeof why);
 		if (findings.n > 0)
-			mg_buf_printf(&b, "line %u column %u: %s", findings.at[0].line, findings.at[0].column, findings.at[0].text);
+			mg_buf_printf(&b, "line %u column %u: %s", findings.at[0].line, findings.at[0].column,
+				      findings.at[0].text);
 		reload_failed(g, findings.n > 0 ? why : err.text);
 		return;
 	}
@@ -251,15 +261,21 @@ static int open_control(struct mg_governor *g, struct mg_err *err)
 	mg_control_stats(g->control, &stats);
 	if (stats.no_acl)
 		mg_tell(g, MG_LOG_WARN, "control.no_acl", { "socket", MG_S(conf.path) },
-			{ "why", MG_S("its file system keeps no access lists: only the socket's owner and group can connect; put it on a tmpfs") });
+			{ "why", MG_S("its file system keeps no access lists: only the socket's owner and group can connect; put "
+				      "it on a tmpfs") });
 	return 0;
 }
 
 static int open_serve(struct mg_governor *g, struct mg_err *err)
 {
 	const struct mg_config *c = g->engine.config;
-	struct mg_serve_ctx ctx = { .engine = &g->engine, .control = g->control, .sources = &g->sources, .audit_writer = g->audit_writer,
-				    .loop = g->loop, .pause = mg_targets_pause, .ctx = g };
+	struct mg_serve_ctx ctx = { .engine = &g->engine,
+				    .control = g->control,
+				    .sources = &g->sources,
+				    .audit_writer = g->audit_writer,
+				    .loop = g->loop,
+				    .pause = mg_targets_pause,
+				    .ctx = g };
 
 	return mg_serve_open(&ctx, c->listen, c->admin, &g->serve, err);
 }
@@ -313,7 +329,7 @@ static int start_tick(struct mg_governor *g, struct mg_err *err)
 
 static int set_up(struct mg_governor *g, struct mg_err *err)
 {
-	static int (*const steps[])(struct mg_governor *g, struct mg_err *err) = {
+	static int (*const steps[])(struct mg_governor * g, struct mg_err * err) = {
 		open_outputs, open_signals, open_control, open_http, open_serve, open_watch, start_tick,
 	};
 
@@ -374,8 +390,9 @@ int mg_run(const struct mg_run_options *o)
 	g.engine.dry_run_flag = o->dry_run;
 	r = set_up(&g, &err);
 	if (r == 0) {
-		mg_tell(&g, MG_LOG_INFO, "governor.started", { "mode", MG_S(mg_mode_name(mg_engine_mode(&g.engine, NULL, NULL))) },
-			{ "config", MG_S(c->file) }, { "hash", MG_S(c->hash) }, { "socket", MG_S(c->socket) });
+		mg_tell(&g, MG_LOG_INFO, "governor.started",
+			{ "mode", MG_S(mg_mode_name(mg_engine_mode(&g.engine, NULL, NULL))) }, { "config", MG_S(c->file) },
+			{ "hash", MG_S(c->hash) }, { "socket", MG_S(c->socket) });
 		r = mg_loop_run(g.loop, &err);
 	}
 	if (r < 0)

@@ -156,8 +156,9 @@ static int on_hello(void *ctx, struct mg_peer *p, struct mg_hello *h)
 	forget_twin(g, t);
 	welcome(g, t, version);
 	mg_tell(g, MG_LOG_INFO, "target.hello", { "target", MG_S(t->name) }, { "id", MG_S(t->id) }, { "exe", MG_S(t->exe) },
-		{ "uid", MG_U(t->uid) }, { "pid", MG_U(t->pid) }, { "allocator", MG_S(t->allocator) }, { "runtime", MG_S(t->runtime) },
-		{ "cgroup", MG_S(t->cgroup.source) }, { "cgroup_version", MG_U(t->cgroup.version) });
+		{ "uid", MG_U(t->uid) }, { "pid", MG_U(t->pid) }, { "allocator", MG_S(t->allocator) },
+		{ "runtime", MG_S(t->runtime) }, { "cgroup", MG_S(t->cgroup.source) },
+		{ "cgroup_version", MG_U(t->cgroup.version) });
 	return 0;
 }
 
@@ -224,7 +225,8 @@ static void on_gone(void *ctx, struct mg_peer *p, const char *why)
 
 	if (!t)
 		return;
-	mg_tell(g, MG_LOG_INFO, "target.gone", { "target", MG_S(t->name) }, { "id", MG_S(t->id) }, { "exe", MG_S(t->exe) }, { "why", MG_S(why) });
+	mg_tell(g, MG_LOG_INFO, "target.gone", { "target", MG_S(t->name) }, { "id", MG_S(t->id) }, { "exe", MG_S(t->exe) },
+		{ "why", MG_S(why) });
 	open_obituary(g, t, mg_loop_now(g->loop));
 	mg_engine_gone(&g->engine, t);
 }
@@ -240,8 +242,8 @@ static void on_message(void *ctx, struct mg_peer *p, const struct mg_wire_msg *m
 
 static void on_refused(void *ctx, uid_t uid, gid_t gid, pid_t pid, const char *why, const char *line)
 {
-	mg_tell(ctx, MG_LOG_WARN, "peer.refused", { "uid", MG_U(uid) }, { "gid", MG_U(gid) }, { "pid", MG_U(pid) }, { "why", MG_S(why) },
-		{ "fix", MG_S(line) });
+	mg_tell(ctx, MG_LOG_WARN, "peer.refused", { "uid", MG_U(uid) }, { "gid", MG_U(gid) }, { "pid", MG_U(pid) },
+		{ "why", MG_S(why) }, { "fix", MG_S(line) });
 }
 
 const struct mg_control_ops mg_target_ops = { .hello = on_hello, .message = on_message, .gone = on_gone, .refused = on_refused };

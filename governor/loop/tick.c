@@ -129,14 +129,18 @@ static void record_sources(const struct mg_engine *e, const struct mg_rule *rule
 			mg_expr_signals(rule->expr[i], name_source, &n);
 }
 
-static struct mg_record *record(struct mg_engine *e, const struct mg_target *t, struct mg_target_rule *tr, const struct mg_view *v,
-				const struct mg_want *w, uint64_t seq)
+static struct mg_record *record(struct mg_engine *e, const struct mg_target *t, struct mg_target_rule *tr,
+				const struct mg_view *v, const struct mg_want *w, uint64_t seq)
 {
 	if (!e->audit || !worth_recording(tr, w, v->now_ns))
 		return NULL;
 	struct mg_record *r = mg_audit_add(e->audit);
-	*r = (struct mg_record){ .ts_wall_ns = v->now_ns + e->wall_offset_ns, .now_ns = v->now_ns, .seq = seq, .want = *w,
-				 .mode = mg_engine_mode(e, t, tr->rule), .outcome = { .expected_bytes = NAN, .achieved_bytes = NAN, .minflt = NAN, .majflt = NAN } };
+	*r = (struct mg_record){ .ts_wall_ns = v->now_ns + e->wall_offset_ns,
+				 .now_ns = v->now_ns,
+				 .seq = seq,
+				 .want = *w,
+				 .mode = mg_engine_mode(e, t, tr->rule),
+				 .outcome = { .expected_bytes = NAN, .achieved_bytes = NAN, .minflt = NAN, .majflt = NAN } };
 	mg_copy(r->target, sizeof r->target, t->name);
 	mg_copy(r->target_id, sizeof r->target_id, t->id);
 	mg_copy(r->rule, sizeof r->rule, tr->rule->name);
@@ -213,7 +217,12 @@ static void act(struct mg_engine *e, struct mg_target *t, unsigned rule, const s
 		t->stats.lost++;
 		return;
 	}
-	*p = (struct mg_pending){ .seq = seq, .sent_ns = v->now_ns, .want = *w, .rule = (uint8_t)rule, .used = true, .dry = dry,
+	*p = (struct mg_pending){ .seq = seq,
+				  .sent_ns = v->now_ns,
+				  .want = *w,
+				  .rule = (uint8_t)rule,
+				  .used = true,
+				  .dry = dry,
 				  .expected_bytes = expected_bytes(w, v) };
 	count_sent(t, tr, w, v->now_ns, dry);
 	e->stats.decisions++;
@@ -400,6 +409,10 @@ static void tick_target(struct mg_engine *e, struct mg_target *t, uint64_t now_n
 	watch_quiet(t, now_ns);
 	watch_pending(e, t, now_ns);
 	t->mode = mg_engine_mode(e, t, NULL);
+	if (t->sealed) { /* it put everything back by itself and hears nothing any more */
+		t->leased = t->enforced = false;
+		return;
+	}
 	if (t->mode == MG_MODE_OFF) {
 		mg_tick_restore(e, t, now_ns);
 		return;
@@ -409,8 +422,12 @@ static void tick_target(struct mg_engine *e, struct mg_target *t, uint64_t now_n
 		return;
 	struct mg_view v;
 	struct mg_expr_env env = { .now_ns = now_ns, .target = t->sig, .source = e->source, .n_source = e->config->n_signals };
-	struct mg_guard_ctx g = { .conf = &t->spec->guards, .bounds = &t->spec->bounds, .view = &v, .state = &t->guard,
-				  .report_age_ns = now_ns - t->report_ns, .late_tick = late };
+	struct mg_guard_ctx g = { .conf = &t->spec->guards,
+				  .bounds = &t->spec->bounds,
+				  .view = &v,
+				  .state = &t->guard,
+				  .report_age_ns = now_ns - t->report_ns,
+				  .late_tick = late };
 	make_view(e, t, now_ns, &v);
 	for (unsigned i = 0; i < t->spec->n_rules; i++)
 		if (mg_engine_mode(e, t, t->rules[i].rule) != MG_MODE_OFF)

@@ -342,6 +342,20 @@ static void silent_target(void)
 	check(isnan(limit_of(p)), "its lease has put the baseline back");
 }
 
+/* A target that was sealed by a seccomp filter is left alone: it hears nothing any more. */
+static void sealed_target(void)
+{
+	sim_start(&s, limit_yaml);
+	struct sim_proc *p = sim_add(&s, "a", 300 * MIB, GIB);
+	sim_run(&s, 60);
+	check(p->sets == 1, "a limit is set");
+	p->sealed = true;
+	sim_run(&s, 300);
+	check(p->sets == 1 && p->restores == 0, "nothing is sent to a sealed target");
+	check(isnan(limit_of(p)), "its lease has ended");
+	check(p->t->stats.lost == 0, "and nothing counts as lost");
+}
+
 /* A fragmented heap gives little back: the purges grow rare. */
 static void fragmented(void)
 {
@@ -422,6 +436,7 @@ static const struct { const char *name; void (*f)(void); } scenarios[] = {
 	{ "a lying report", lying_report },
 	{ "blind", blind },
 	{ "a silent target", silent_target },
+	{ "a sealed target", sealed_target },
 	{ "a fragmented heap", fragmented },
 	{ "dry run", dry_run },
 	{ "both modes decide alike", both_modes_decide_alike },

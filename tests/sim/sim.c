@@ -255,6 +255,7 @@ static void report(struct sim *s, struct sim_proc *p)
 	mg_wire_put_u64(&o, "live", (uint64_t)(p->lies ? p->resident * 3 : p->live));
 	mg_wire_put_u64(&o, "returnable", (uint64_t)((p->resident - p->live) * p->returnable_share));
 	mg_wire_put_u64(&o, "free_resident", (uint64_t)(p->resident - p->live));
+	mg_wire_put_u64(&o, "sealed", p->sealed);
 	put_knobs(&o, p);
 	parse(buf, mg_wire_end(&o), &m);
 	mg_engine_message(&s->engine, p->t, &m, s->now_ns);

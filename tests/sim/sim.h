@@ -32,6 +32,7 @@ struct sim_proc {
 	bool deaf;                         /* loses commands (no answer) */
 	bool refuses;                      /* answers NAK */
 	bool lies;                         /* reports more live than resident */
+	bool sealed;                       /* says that a seccomp filter was added: it has let everything go */
 	bool no_samples;                   /* its kernel files cannot be read */
 	/* what happened */
 	unsigned sets, purges, restores, renewals, naks;

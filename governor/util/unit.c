@@ -147,7 +147,7 @@ static const char *show_bytes(double v, const char *per, char *buf, size_t cap)
 
 static const char *show_seconds(double v, char *buf, size_t cap)
 {
-	if (v < 1)
+	if (v < 0.9995) /* else it rounds to 1e+03 ms */
 		snprintf(buf, cap, "%.3g ms", v * 1e3);
 	else if (v < 120)
 		snprintf(buf, cap, "%.3g s", v);

@@ -75,7 +75,7 @@ static void parses_amounts(void **state)
 static const struct { double v; enum mg_unit unit; const char *text; } shows[] = {
 	{ 512, MG_UNIT_BYTES, "512 B" }, { 1288490189, MG_UNIT_BYTES, "1.2 GiB" }, { 838860800, MG_UNIT_BYTES, "800 MiB" },
 	{ 1.8446744073709552e19, MG_UNIT_BYTES, "max" }, { 1048576, MG_UNIT_BYTES_PER_S, "1.0 MiB/s" }, { .35, MG_UNIT_RATIO, "35 %" },
-	{ 15, MG_UNIT_SECONDS, "15 s" }, { .01, MG_UNIT_SECONDS, "10 ms" }, { 600, MG_UNIT_SECONDS, "10 min" }, { 9000, MG_UNIT_SECONDS, "2.5 h" },
+	{ 15, MG_UNIT_SECONDS, "15 s" }, { .9996, MG_UNIT_SECONDS, "1 s" }, { .9994, MG_UNIT_SECONDS, "999 ms" }, { .01, MG_UNIT_SECONDS, "10 ms" }, { 600, MG_UNIT_SECONDS, "10 min" }, { 9000, MG_UNIT_SECONDS, "2.5 h" },
 	{ 100, MG_UNIT_PERCENT, "100" }, { 2.5, MG_UNIT_PER_S, "2.5/s" }, { 1, MG_UNIT_BOOL, "yes" }, { 3, MG_UNIT_COUNT, "3" },
 	{ NAN, MG_UNIT_BYTES, "unknown" },
 };

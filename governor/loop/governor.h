@@ -17,6 +17,8 @@
 struct mg_obituary {
 	char exe[256];
 	int pidfd, stat_fd;    /* -1: none */
+	mg_handle handle;      /* of pidfd: told at once when the process is dead, before its parent has reaped it */
+	struct mg_governor *governor;
 	bool open;
 	uint64_t gone_ns;
 };

@@ -356,6 +356,7 @@ static void tear_down(struct mg_governor *g)
 	mg_log_close();
 	g->log_writer = mg_writer_free(g->log_writer);
 	for (unsigned i = 0; i < MG_MAX_OBITUARIES; i++) {
+		mg_loop_del(g->loop, &g->obituary[i].handle);
 		mg_close_fd(&g->obituary[i].pidfd);
 		mg_close_fd(&g->obituary[i].stat_fd);
 	}

@@ -190,9 +190,18 @@ static bool look_at(struct mg_governor *g, struct mg_obituary *o, uint64_t now_n
 		return false;
 	if (death == MG_DEATH_FAULT)
 		quarantine(g, o->exe);
+	mg_loop_del(g->loop, &o->handle);
 	mg_close_fd(&o->pidfd);
 	mg_close_fd(&o->stat_fd);
 	return true;
+}
+
+static void on_death(void *ctx, uint32_t events)
+{
+	struct mg_obituary *o = ctx;
+
+	(void)events;
+	o->open = !look_at(o->governor, o, mg_loop_now(o->governor->loop));
 }
 
 static void open_obituary(struct mg_governor *g, struct mg_target *t, uint64_t now_ns)
@@ -203,10 +212,13 @@ static void open_obituary(struct mg_governor *g, struct mg_target *t, uint64_t n
 		struct mg_obituary *o = &g->obituary[i];
 		if (o->open)
 			continue;
-		*o = (struct mg_obituary){ .pidfd = t->pidfd, .stat_fd = t->proc.stat, .gone_ns = now_ns };
+		*o = (struct mg_obituary){ .pidfd = t->pidfd, .stat_fd = t->proc.stat, .gone_ns = now_ns, .governor = g };
 		t->pidfd = t->proc.stat = -1;
 		mg_copy(o->exe, sizeof o->exe, t->exe);
-		o->open = !look_at(g, o, now_ns); /* at once: a quick parent reaps before the next tick */
+		/* A quick parent reaps before the next tick: look now, and when the kernel says that it is dead. */
+		o->open = !look_at(g, o, now_ns);
+		if (o->open && o->pidfd >= 0 && mg_loop_add(g->loop, o->pidfd, EPOLLIN | EPOLLONESHOT, on_death, o, &o->handle) < 0)
+			o->handle = 0; /* then the ticks look */
 		return;
 	}
 }

@@ -11,7 +11,7 @@ import sys
 import time
 
 TURN_S = 0.004
-KEEP_RUN = 32
+KEEP_RUN = 16
 KEEP_EVERY = 512
 SIZES = [32 << i for i in range(10)]
 

@@ -23,7 +23,7 @@
 #define MAX_THREADS        64
 #define REQUEST_BLOCKS     16
 #define REQUEST_PAUSE_NS   10000000L
-#define KEEP_RUN           32
+#define KEEP_RUN           16
 #define KEEP_EVERY         512
 
 struct block {
